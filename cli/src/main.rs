@@ -1,0 +1,2 @@
+//! kedgectl
+fn main() {}

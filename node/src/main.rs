@@ -1,0 +1,2 @@
+//! kedge
+fn main() {}
