@@ -1,0 +1,70 @@
+//! The catalogers: each recognises one kind of package in one captured file.
+//!
+//! A cataloger sees one file of one layer at a time and says what it found. Joining the facts of
+//! several files and layers (ownership, whiteouts) is `image/tree.rs`'s business.
+
+use kedge_artifact::distro::Distro;
+use kedge_artifact::package::{Package, PackageKind};
+use kedge_artifact::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+/// One file taken out of a layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Captured<'a> {
+    /// Path without leading slash, components normalised (`var/lib/dpkg/status`).
+    pub path: &'a str,
+    /// The whole content.
+    pub bytes: &'a [u8],
+}
+
+/// What a cataloger found in one file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// Packages. `id`, `locations` and `owned_by` are filled in by the squash, except that a
+    /// cataloger may put member paths of archives into `locations` (path `a.war!b.jar`, layer
+    /// `None`); an empty `locations` means the captured file itself.
+    pub packages: Vec<Package>,
+    /// File lists of OS packages, for ownership.
+    pub owned: Vec<OwnedFiles>,
+    /// The distribution, when the file is an os-release or one of its kin.
+    pub distro: Option<Distro>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+}
+
+/// The files that one OS package owns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedFiles {
+    /// Ecosystem of the owner.
+    pub kind: PackageKind,
+    /// Name of the owner.
+    pub name: String,
+    /// Architecture of the owner; empty when the list does not tell.
+    pub architecture: String,
+    /// Paths without leading slash.
+    pub files: Vec<String>,
+}
+
+/// How much of a file a cataloger needs, decided from the tar header alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Nothing.
+    No,
+    /// The whole content, up to the named limit; over it the file is skipped with a problem.
+    Whole {
+        /// Most bytes the cataloger takes.
+        bytes_max: u64,
+    },
+}
+
+/// One row of the table of catalogers.
+pub struct Cataloger {
+    /// Stable name, for instance `dpkg`.
+    pub name: &'static str,
+    /// Raised when the output for the same input changes; part of every cache key.
+    pub version: u32,
+    /// Whether it wants a file, from path, mode and size.
+    pub wants: fn(path: &str, mode: u32, size: u64) -> Want,
+    /// Reads one captured file.
+    pub catalog: fn(file: Captured<'_>) -> Found,
+}
