@@ -448,7 +448,7 @@ impl BlobWriter {
 
     /// Bytes written so far.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub fn size_bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -513,7 +513,7 @@ pub struct BlobReader {
 impl BlobReader {
     /// Size of the file when it was opened.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub fn size_bytes(&self) -> u64 {
         self.bytes
     }
 }

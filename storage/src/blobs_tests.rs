@@ -57,7 +57,7 @@ fn pieces_make_the_same_blob_as_one_put() {
     for piece in [b"one ".as_slice(), b"", b"two"] {
         writer.write_all(piece).unwrap();
     }
-    assert_eq!(writer.bytes(), 7);
+    assert_eq!(writer.size_bytes(), 7);
     assert_eq!(writer.commit().unwrap(), BlobDigest::of(b"one two"));
     assert_eq!(count_temporary(&dir), 0);
 }
@@ -106,7 +106,7 @@ fn reader_verifies_at_the_end() {
     let digest = blobs.put(&[7; 100_000]).unwrap();
     let mut content = Vec::new();
     let mut reader = blobs.open_blob(&digest).unwrap();
-    assert_eq!(reader.bytes(), 100_000);
+    assert_eq!(reader.size_bytes(), 100_000);
     reader.read_to_end(&mut content).unwrap();
     assert_eq!(content, [7; 100_000]);
 

@@ -22,6 +22,12 @@ pub enum Keyspace {
     Users = 0x11,
     /// Users of an account.
     UsersByAccount = 0x12,
+    /// Reserved: sessions.
+    Sessions = 0x13,
+    /// Reserved: access tokens.
+    Tokens = 0x14,
+    /// Reserved: data keys of accounts, wrapped by the node key.
+    AccountKeys = 0x15,
     /// Registry credentials by (account, registry).
     Registries = 0x20,
     /// Images by (account, digest).
@@ -30,6 +36,10 @@ pub enum Keyspace {
     Tags = 0x31,
     /// Images by (account, image id).
     ImagesById = 0x32,
+    /// Reserved: what a tag pointed to over time.
+    TagHistory = 0x33,
+    /// Reserved: archived images.
+    Archive = 0x34,
     /// Jobs by id.
     Jobs = 0x40,
     /// Jobs that wait: (kind, priority, not before, id).
@@ -48,10 +58,28 @@ pub enum Keyspace {
     Evaluations = 0x58,
     /// Events by (account, newest first).
     Events = 0x60,
+    /// Reserved: subscriptions to tags and findings.
+    Subscriptions = 0x61,
+    /// Reserved: notifications to deliver.
+    Deliveries = 0x62,
     /// Feed state.
     Feeds = 0x70,
+    /// Reserved: feed generations.
+    FeedGenerations = 0x71,
     /// Counters.
     Counters = 0x7f,
+    /// Reserved: which records refer to a blob.
+    BlobReferences = 0x80,
+    /// Reserved: blobs that nothing refers to, by the time since.
+    BlobOrphans = 0x81,
+    /// Reserved: peers of the cluster.
+    Nodes = 0x90,
+    /// Reserved: join tokens.
+    JoinTokens = 0x91,
+    /// Reserved: inventories of running images.
+    Inventories = 0xa0,
+    /// Reserved: source repositories.
+    Sources = 0xa1,
 }
 
 impl Keyspace {
@@ -64,10 +92,15 @@ impl Keyspace {
         Self::Accounts,
         Self::Users,
         Self::UsersByAccount,
+        Self::Sessions,
+        Self::Tokens,
+        Self::AccountKeys,
         Self::Registries,
         Self::Images,
         Self::Tags,
         Self::ImagesById,
+        Self::TagHistory,
+        Self::Archive,
         Self::Jobs,
         Self::JobsReady,
         Self::JobsLeased,
@@ -77,8 +110,17 @@ impl Keyspace {
         Self::PolicyActive,
         Self::Evaluations,
         Self::Events,
+        Self::Subscriptions,
+        Self::Deliveries,
         Self::Feeds,
+        Self::FeedGenerations,
         Self::Counters,
+        Self::BlobReferences,
+        Self::BlobOrphans,
+        Self::Nodes,
+        Self::JoinTokens,
+        Self::Inventories,
+        Self::Sources,
     ];
 }
 
@@ -221,6 +263,25 @@ mod tests {
         assert_eq!(bytes.len(), Keyspace::ALL.len());
     }
 
+    /// The bytes on disk; a change of any of them loses stored keys.
+    #[test]
+    fn golden_key() {
+        let key = Key::new(Keyspace::Images).text("a\0b").number(258).signed(-1);
+        let key = key.byte(9).fixed(&[1, 2]).newest_first(0).build();
+        let expected = "30|6100ff620001|0000000000000102|7fffffffffffffff|09|0102|ffffffffffffffff";
+        assert_eq!(hex::encode(key), expected.replace('|', ""));
+    }
+
+    #[test]
+    fn bad_keys_do_not_read() {
+        let read = |key: &'static [u8]| KeyReader::new(Keyspace::Images, key)?.text();
+        assert_eq!(read(b"\x30abc\0\x01"), Some("abc".to_owned()));
+        for bad in [&b""[..], b"\x31abc\0\x01", b"\x30abc", b"\x30abc\0", b"\x30a\0\x02\0\x01"] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+        assert_eq!(read(b"\x30\xff\0\x01"), None, "not UTF-8");
+    }
+
     fn build(a: &[u8], number: i64, b: &[u8]) -> Vec<u8> {
         Key::new(Keyspace::Images).bytes(a).signed(number).bytes(b).build()
     }
@@ -236,6 +297,17 @@ mod tests {
                 build(&a, x, &b).cmp(&build(&c, y, &d)),
                 (&a, x, &b).cmp(&(&c, y, &d))
             );
+        }
+
+        /// A scan of a prefix finds exactly the keys whose first component is the same.
+        #[test]
+        fn prefix_holds_equal_components_only(
+            a in proptest::collection::vec(0_u8..3, 0..4), b in proptest::collection::vec(0_u8..3, 0..4),
+        ) {
+            let prefix = Key::new(Keyspace::Tags).bytes(&a).build();
+            let end = crate::kv::prefix_end(&prefix).unwrap();
+            let other = Key::new(Keyspace::Tags).bytes(&b).number(u64::MAX).build();
+            prop_assert_eq!(prefix <= other && other < end, a == b);
         }
 
         #[test]

@@ -11,6 +11,8 @@
 
 pub mod limits;
 
+pub mod codec;
+pub mod keyspaces;
 pub mod kv;
 pub mod memory;
 
