@@ -15,8 +15,12 @@ pub mod codec;
 pub mod keyspaces;
 pub mod kv;
 pub mod memory;
+pub mod sled;
 
 pub mod blobs;
 pub mod log;
+pub mod secrets;
+
+pub mod data_dir;
 
 mod files;

@@ -43,8 +43,5 @@ pub const BLOB_GET_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// Bytes of one secret. Passwords, tokens and private keys fit; this is not a file store.
 pub const SECRET_BYTES_MAX: usize = 64 * 1024;
 
-/// Sealed keys kept in a key ring, so that a hostile file cannot make the ring grow.
-pub const NODE_KEYS_MAX: usize = 64;
-
 /// Bytes read from the small files that describe a data folder (format, lock, markers).
 pub const MARKER_BYTES_MAX: u64 = 4 * 1024;
