@@ -130,10 +130,6 @@ pub struct AnchoreImage {
     /// RFC 3339.
     #[schema(format = DateTime)]
     pub last_updated: String,
-    /// When the analysis ended, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub analyzed_at: Option<String>,
 }
 
 /// A change of the analysis status.
