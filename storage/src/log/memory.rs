@@ -229,6 +229,9 @@ impl Shared {
             inner.next_serial += 1;
             inner.cached_bytes += payload.len();
             let slot = Slot { serial, location: None, payload: Some(Arc::clone(&payload)) };
+            if inner.content.slots.is_empty() {
+                inner.evict_from = index;
+            }
             inner.content.push(index, slot);
             if pending_bytes + payload.len() > LOG_BATCH_BYTES_MAX && !pending.is_empty() {
                 self.enqueue(inner, Operation::Append(std::mem::take(&mut pending)), None);

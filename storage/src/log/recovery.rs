@@ -215,11 +215,12 @@ impl Replay<'_> {
     /// Checks that nothing needed was in segments that are not there any more.
     fn check_front(&self, oldest: u64, stale: &[u64]) -> Result<(), LogError> {
         let content = &self.content;
+        // Segments are only deleted by a purge, from the first on.
         let is_whole = match (&content.purged, content.slots.is_empty()) {
+            (_, _) if oldest == 1 && stale.is_empty() => true,
             (Some(purged), false) => content.first <= purged.index.saturating_add(1),
             (Some(_), true) => true,
-            // Segments are only deleted by a purge.
-            (None, _) => oldest == 1 && stale.is_empty(),
+            (None, _) => false,
         };
         if is_whole {
             return Ok(());

@@ -69,19 +69,25 @@ pub(super) fn prepare(recovered: Recovered, options: &LogOptions) -> (Shared, Wr
 
 impl Writer {
     pub(super) fn run(mut self, shared: &Shared) {
+        // A callback that panics must not leave callers waiting for a thread that is gone.
+        let _guard = FailWhenDropped(shared);
         while let Some(batch) = next_batch(shared) {
             let (operations, callbacks): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|queued| (queued.operation, queued.done)).unzip();
+            let has_purge = operations.iter().any(|o| matches!(o, Operation::Purge(_)));
             let result = self.write(shared, operations);
             if let Err(error) = &result {
-                tracing::error!(%error, "log has failed, nothing more will be acknowledged");
                 poison(shared, error);
             }
             for done in callbacks.into_iter().flatten() {
                 done(result.clone());
             }
-            if let Err(error) = result {
-                refuse_queued(shared, &error);
+            // After the callbacks: freeing a large file takes its time.
+            let cleaned = if has_purge { self.delete_purged(shared) } else { Ok(()) };
+            if let Err(error) = &cleaned {
+                poison(shared, error);
+            }
+            if result.is_err() || cleaned.is_err() {
                 return;
             }
         }
@@ -105,14 +111,10 @@ impl Writer {
             *last = (*last).max(*highest);
         }
         shared.settle(&written);
-        let mut has_purged = false;
         for operation in operations {
             match operation {
                 Operation::Vote(vote) => self.vote = Some(vote),
-                Operation::Purge(purged) => {
-                    self.purged = Some(purged);
-                    has_purged = true;
-                }
+                Operation::Purge(purged) => self.purged = Some(purged),
                 Operation::Append(_) | Operation::TruncateAfter(_) | Operation::Barrier => {}
             }
         }
@@ -122,9 +124,6 @@ impl Writer {
             if let Some(segment) = inner.content.segments.get_mut(&self.sequence) {
                 segment.bytes = self.end;
             }
-        }
-        if has_purged {
-            self.delete_purged(shared)?;
         }
         failpoint("log::before_ack").map_err(|e| self.failed("acknowledging", &e))
     }
@@ -268,18 +267,25 @@ fn next_batch(shared: &Shared) -> Option<Vec<Queued>> {
 }
 
 fn poison(shared: &Shared, error: &LogError) {
-    shared.lock().failure = Some(error.clone());
+    tracing::error!(%error, "log has failed, nothing more will be acknowledged");
+    shared.lock().failure.get_or_insert_with(|| error.clone());
     shared.room.notify_all();
 }
 
-/// After a failure: nothing that is still queued will be written.
-fn refuse_queued(shared: &Shared, error: &LogError) {
-    let queued: Vec<Queued> = {
-        let mut inner = shared.lock();
-        inner.queue_bytes = 0;
-        inner.queue.drain(..).collect()
-    };
-    for done in queued.into_iter().filter_map(|queued| queued.done) {
-        done(Err(error.clone()));
+/// When the writer ends, for whatever reason, nothing that is queued will be written any more.
+struct FailWhenDropped<'a>(&'a Shared);
+
+impl Drop for FailWhenDropped<'_> {
+    fn drop(&mut self) {
+        let (error, queued) = {
+            let mut inner = self.0.lock();
+            inner.queue_bytes = 0;
+            let error = inner.failure.get_or_insert(LogError::Closed).clone();
+            (error, std::mem::take(&mut inner.queue))
+        };
+        self.0.room.notify_all();
+        for done in queued.into_iter().filter_map(|queued| queued.done) {
+            done(Err(error.clone()));
+        }
     }
 }
