@@ -1,0 +1,204 @@
+//! Asks the data and sorts the answers of one package.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kedge_artifact::advisory::{
+    AdvisorySource, Affected, Candidate, Scope, Verdict, Vulnerability, VulnerabilityStatus,
+};
+use kedge_artifact::package::Package;
+use kedge_artifact::problem::Problem;
+
+use crate::MatchOptions;
+use crate::ids::{self, Ids};
+use crate::limits::{NAMES_CACHED_MAX, ROWS_PER_NAME_MAX};
+use crate::matchers::{Lookup, Role, place};
+use crate::row::{self, Place, Undecided};
+
+/// A row that contains the package's version.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    pub(crate) vulnerability: Arc<Vulnerability>,
+    pub(crate) affected: Affected,
+    pub(crate) lookup: Lookup,
+    /// The range as text.
+    pub(crate) range: String,
+    /// The end of that range.
+    pub(crate) fixed: Option<String>,
+}
+
+/// Everything that the data says about one package.
+#[derive(Debug, Default)]
+pub(crate) struct Examined {
+    /// Affected.
+    pub(crate) hits: Vec<Hit>,
+    /// The vendor has not decided.
+    pub(crate) undecided: Vec<Hit>,
+    /// Explicitly not affected.
+    pub(crate) not_affected: Ids,
+    /// Fixed in the installed version or before, and open in no other row.
+    pub(crate) fixed: Ids,
+    /// Rows of subscribed channels that contain the version: the fix is one update away.
+    pub(crate) channel_hits: Vec<Hit>,
+    /// Fixed by a subscribed channel in the installed version.
+    pub(crate) channel_fixed: Ids,
+}
+
+/// Reads the data, remembering what it read.
+pub(crate) struct Examiner<'a> {
+    source: &'a dyn AdvisorySource,
+    options: kedge_version::Options,
+    cache: BTreeMap<(Scope, String), Rc<Vec<Candidate>>>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl<'a> Examiner<'a> {
+    pub(crate) fn new(source: &'a dyn AdvisorySource, options: &MatchOptions) -> Self {
+        let options = kedge_version::Options { rpm_epoch: options.rpm_epoch };
+        Self { source, options, cache: BTreeMap::new(), problems: Vec::new() }
+    }
+
+    pub(crate) fn examine(&mut self, package: &Package, lookups: Vec<Lookup>) -> Examined {
+        let mut examined = Examined::default();
+        // What the distribution itself knows, whatever it says; disclosures add only the rest.
+        let mut known = Ids::new();
+        let mut disclosed = Examined::default();
+        for lookup in lookups {
+            let rows = self.rows(&lookup);
+            for candidate in rows.iter().filter(|candidate| counts(candidate, package, &lookup)) {
+                let into = match lookup.role {
+                    Role::Base | Role::Channel => &mut examined,
+                    Role::Disclosure => &mut disclosed,
+                };
+                if lookup.role == Role::Base {
+                    known.extend(ids::spoken_of(&candidate.vulnerability));
+                }
+                self.sort_in(candidate, package, &lookup, into);
+            }
+        }
+        let news = |hit: &Hit| {
+            let record = &hit.vulnerability;
+            !ids::settles(&known, &ids::same(record), &ids::cves(record))
+        };
+        examined.hits.extend(disclosed.hits.into_iter().filter(news));
+        examined.undecided.extend(disclosed.undecided.into_iter().filter(news));
+        let unknown = |id: &String| !known.contains(id);
+        examined.not_affected.extend(disclosed.not_affected.into_iter().filter(unknown));
+        for hit in &examined.hits {
+            let open = ids::spoken_of(&hit.vulnerability);
+            examined.fixed.retain(|id| !open.contains(id));
+        }
+        examined
+    }
+
+    fn rows(&mut self, lookup: &Lookup) -> Rc<Vec<Candidate>> {
+        let key = (lookup.scope.clone(), lookup.name.clone());
+        if let Some(rows) = self.cache.get(&key) {
+            return Rc::clone(rows);
+        }
+        let place = || format!("{} {}", lookup.scope.label(), lookup.name);
+        let mut rows = match self.source.candidates(&lookup.scope, &lookup.name) {
+            Ok(rows) => rows,
+            Err(error) => {
+                let code = "advisory_data_unreadable";
+                self.problems.push(Problem::error(code, place(), error.to_string()));
+                Vec::new()
+            }
+        };
+        if rows.len() > ROWS_PER_NAME_MAX {
+            let message = format!(
+                "{} rows are over the limit ROWS_PER_NAME_MAX ({ROWS_PER_NAME_MAX})",
+                rows.len()
+            );
+            self.problems.push(Problem::error("advisory_rows_truncated", place(), message));
+            rows.truncate(ROWS_PER_NAME_MAX);
+        }
+        if self.cache.len() >= NAMES_CACHED_MAX {
+            self.cache.clear();
+        }
+        let rows = Rc::new(rows);
+        self.cache.insert(key, Rc::clone(&rows));
+        rows
+    }
+
+    fn sort_in(
+        &mut self,
+        candidate: &Candidate,
+        package: &Package,
+        lookup: &Lookup,
+        into: &mut Examined,
+    ) {
+        let record = &candidate.vulnerability;
+        let placed = match row::place(&candidate.affected, lookup, self.options) {
+            Ok(placed) => placed,
+            Err(undecided) => return self.report(undecided, record, package, lookup),
+        };
+        let channel = lookup.role == Role::Channel;
+        match (candidate.affected.verdict, placed) {
+            (Verdict::Affected, Place::Inside { range, fixed }) => {
+                let hit = hit(candidate, lookup, range, fixed);
+                if channel { into.channel_hits.push(hit) } else { into.hits.push(hit) }
+            }
+            (Verdict::Affected, Place::Fixed) if channel => {
+                into.channel_fixed.extend(ids::spoken_of(record));
+            }
+            (Verdict::Affected, Place::Fixed) => into.fixed.extend(ids::spoken_of(record)),
+            (Verdict::Unaffected, Place::Inside { .. }) => {
+                into.not_affected.extend(ids::spoken_of(record));
+            }
+            (Verdict::UnderInvestigation, Place::Inside { range, fixed }) if !channel => {
+                into.undecided.push(hit(candidate, lookup, range, fixed));
+            }
+            (Verdict::UnderInvestigation, Place::Inside { .. } | Place::Fixed | Place::Outside)
+            | (Verdict::Unaffected, Place::Fixed | Place::Outside)
+            | (Verdict::Affected, Place::Outside) => {}
+        }
+    }
+
+    fn report(
+        &mut self,
+        undecided: Undecided,
+        record: &Vulnerability,
+        package: &Package,
+        lookup: &Lookup,
+    ) {
+        let problem = match undecided {
+            Undecided::Version(error) => Problem::degraded(
+                "package_version_unreadable",
+                place(package),
+                format!("{error}, so the package was not matched"),
+            ),
+            Undecided::Row(error) => Problem::degraded(
+                "advisory_range_unreadable",
+                format!("{} {} {}", record.id, lookup.scope.label(), lookup.name),
+                format!("the row was not matched: {error}"),
+            ),
+        };
+        // One bad version meets all rows of its name; repeats of anything else go at the end.
+        if self.problems.last() != Some(&problem) {
+            self.problems.push(problem);
+        }
+    }
+}
+
+/// Withdrawn and rejected records never count, nor do rows about something else of that name.
+fn counts(candidate: &Candidate, package: &Package, lookup: &Lookup) -> bool {
+    let record = &candidate.vulnerability;
+    let row = &candidate.affected;
+    let oracle = matches!(&lookup.scope, Scope::Distro { id, .. } if id == "oracle");
+    record.withdrawn.is_none()
+        && record.status != VulnerabilityStatus::Rejected
+        && row.level == lookup.level
+        && row::applies(row, package, oracle)
+}
+
+fn hit(candidate: &Candidate, lookup: &Lookup, range: String, fixed: Option<String>) -> Hit {
+    Hit {
+        vulnerability: Arc::clone(&candidate.vulnerability),
+        affected: candidate.affected.clone(),
+        lookup: lookup.clone(),
+        range,
+        fixed,
+    }
+}

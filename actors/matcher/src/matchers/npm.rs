@@ -1,0 +1,10 @@
+//! Node modules, by name as written: npm names are case-sensitive.
+
+use kedge_artifact::package::Package;
+use kedge_version::Scheme;
+
+use super::{Plan, language};
+
+pub(super) fn plan(package: &Package) -> Plan {
+    language(package, package.name.clone(), Scheme::Npm)
+}
