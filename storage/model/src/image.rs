@@ -90,8 +90,10 @@ impl AnalysisState {
 /// What an analysis produced: pointers to blobs, and facts for lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnalysisResult {
-    /// Blob of the native SBOM.
+    /// Blob of the native SBOM (zstd).
     pub sbom: Digest,
+    /// Digest of the SBOM's own bytes: what results are recorded against.
+    pub sbom_content: Digest,
     /// Blob of the file list (zstd, codec).
     pub files: Digest,
     /// Blob of the manifest as the registry sent it.

@@ -45,7 +45,7 @@ pub(super) fn finish(
             details: vec![
                 ("job".to_owned(), id.to_string()),
                 ("packages".to_owned(), packages.to_string()),
-                ("sbom".to_owned(), result.sbom.to_string()),
+                ("sbom".to_owned(), result.sbom_content.to_string()),
             ],
             service: "analyzer",
         },

@@ -60,6 +60,7 @@ pub(crate) fn add_image(account: &str, content: &str) -> AddImage {
 pub(crate) fn result() -> AnalysisResult {
     AnalysisResult {
         sbom: Digest::of(b"sbom"),
+        sbom_content: Digest::of(b"sbom content"),
         files: Digest::of(b"files"),
         manifest: Digest::of(b"manifest"),
         config: Digest::of(b"config"),
