@@ -183,7 +183,8 @@ pub(crate) fn choose(
     };
     // The base may be the upstream's own feed, which discloses what is unfixed.
     let own_feed = matches!(&base, Scope::Distro { id, .. } if id == family.feed);
-    if fetched.is_some() && own_feed && family.fixed_only && disclosures.is_none() {
+    let fixed_only = own_feed && family.fixed_only && disclosures.is_none();
+    if fetched.is_some() && fixed_only {
         let message = "this feed lists fixed issues only: those without a fix are not known";
         problems.push(Problem::info("unfixed_issues_unknown", base.label(), message));
     }
@@ -193,7 +194,8 @@ pub(crate) fn choose(
         .flat_map(|channel| versions.iter().map(move |v| scope(family.feed, v, channel)))
         .filter(|scope| source.coverage(scope).is_some())
         .collect();
-    let (kind, complete) = (family.kind, family.complete);
+    // What is silent about unfixed issues cannot clear a language package by its silence.
+    let (kind, complete) = (family.kind, family.complete && !fixed_only);
     Some(Chosen { kind, base, fetched, disclosures, channels, complete })
 }
 

@@ -90,3 +90,18 @@ fn an_owner_that_is_not_in_the_sbom_changes_nothing() {
     let feed = feed(vec![row("pypi", "requests", "GHSA-1")]).covering(&["debian:12"]);
     assert_eq!(found(&matches(distro("debian", "12"), packages, &feed)), ["GHSA-1 requests"]);
 }
+
+#[test]
+fn a_rebuild_stands_in_only_together_with_its_upstreams_disclosures() {
+    let packages = vec![
+        package(Rpm, "python3-requests", "2.28.1-1.el9"),
+        owned_by(package(Python, "requests", "2.28.1"), "python3-requests"),
+    ];
+    let rows = vec![row("pypi", "requests", "GHSA-1")];
+    let alone = feed(rows.clone()).covering(&["almalinux:9"]);
+    let result = matches(distro("almalinux", "9.3"), packages.clone(), &alone);
+    assert_eq!(found(&result), ["GHSA-1 requests"]);
+    let both = feed(rows).covering(&["almalinux:9", "rhel:9"]);
+    let result = matches(distro("almalinux", "9.3"), packages, &both);
+    assert_eq!(suppressed(&result), ["owned_by_os_package GHSA-1 requests"]);
+}
