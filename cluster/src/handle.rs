@@ -1,0 +1,508 @@
+//! What the rest of the node holds of the cluster: the one way to change the replicated state, and
+//! the ways to read it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kedge_model::command::{Command, Entry, Response};
+use kedge_model::event::Event;
+use kedge_model::rejection::Rejection;
+use kedge_model::tokens::{Caller, NodeId, RequestId};
+use kedge_storage::blobs::Blobs;
+use kedge_storage::codec::CodecError;
+use kedge_storage::data_dir::DataDir;
+use kedge_storage::kv::{KvError, KvStats, View};
+use kedge_storage::log::{Log, LogError};
+use kedge_storage::sled::SledKv;
+use thiserror::Error;
+use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
+
+use crate::consensus::snapshot::SnapshotError;
+use crate::consensus::{Consensus, EngineError, MakeSnapshotError, StateStore};
+use crate::events::Events;
+use crate::identity::Identity;
+use crate::limits::{ENTRY_BYTES_MAX, PROPOSAL_BYTES_IN_FLIGHT_MAX, PROPOSALS_IN_FLIGHT_MAX};
+use crate::options::Clock;
+
+/// A client that was told to come back waits this long when a leader is being found.
+const RETRY_ELECTION: Duration = Duration::from_secs(1);
+/// And this long when too many proposals are waiting.
+const RETRY_OVERLOAD: Duration = Duration::from_millis(200);
+/// And this long when the disk is full: somebody has to act.
+const RETRY_DISK: Duration = Duration::from_secs(10);
+
+/// The cluster, as one node sees it. Cheap to clone; the node runs until [`Handle::shutdown`].
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+/// What a running node is made of.
+pub(crate) struct Inner {
+    pub(crate) identity: Identity,
+    pub(crate) consensus: Arc<Consensus>,
+    pub(crate) store: Arc<StateStore>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) sled: Option<Arc<SledKv>>,
+    pub(crate) blobs: Blobs,
+    pub(crate) events: Events,
+    pub(crate) data: Arc<DataDir>,
+    pub(crate) clock: Clock,
+    pub(crate) propose_timeout: Duration,
+    pub(crate) disk: Arc<DiskReserve>,
+    pub(crate) proposals: Semaphore,
+    pub(crate) proposal_bytes: Semaphore,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) failure: watch::Receiver<Option<String>>,
+    // Ends when the engine has let go of the files; taken by the first shutdown.
+    pub(crate) let_go: Mutex<Option<mpsc::Receiver<()>>>,
+}
+
+/// Whether the disk has room for what is not ours to refuse.
+#[derive(Debug)]
+pub(crate) struct DiskReserve {
+    pub(crate) reserve_bytes: u64,
+    pub(crate) is_low: AtomicBool,
+}
+
+/// Why a command did not take effect, or is not known to have.
+#[derive(Debug, Error)]
+pub enum ProposeError {
+    /// It was applied and refused; asking again gives the same answer.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Not now; the same request id may be proposed again.
+    #[error("the cluster does not take commands: {reason}")]
+    Unavailable {
+        /// Why.
+        reason: Unavailable,
+        /// When it makes sense to come back.
+        retry_after: Duration,
+    },
+    /// The entry is over [`ENTRY_BYTES_MAX`]; what is large belongs in a blob.
+    #[error("command has {bytes} bytes, ENTRY_BYTES_MAX is {limit}")]
+    TooLarge {
+        /// Its size when encoded.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The command cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] CodecError),
+    /// The system gave no random bytes.
+    #[error("no random bytes for a command: {0}")]
+    Random(getrandom::Error),
+    /// This node has stopped or is stopping.
+    #[error("the node has stopped: {0}")]
+    Stopped(String),
+}
+
+/// See [`ProposeError::Unavailable`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unavailable {
+    /// No leader is known; nothing was written.
+    #[error("there is no leader")]
+    NoLeader,
+    /// Another node leads; nothing was written.
+    #[error("{leader} leads, not this node")]
+    NotLeader {
+        /// Who leads.
+        leader: NodeId,
+    },
+    /// No majority answers.
+    #[error("no majority of the voters answers")]
+    NoQuorum,
+    /// Leadership changed meanwhile; whether the command took effect is not known.
+    #[error("leadership changed, the outcome is not known")]
+    LeaderChanged,
+    /// Not committed in time; whether the command will take effect is not known.
+    #[error("not committed in time, the outcome is not known")]
+    Timeout,
+    /// Too many commands are waiting; nothing was written.
+    #[error(
+        "too many commands are waiting (PROPOSALS_IN_FLIGHT_MAX, PROPOSAL_BYTES_IN_FLIGHT_MAX)"
+    )]
+    Overloaded,
+    /// The disk is nearly full; nothing was written.
+    #[error("less than {reserve_bytes} bytes are free on the disk of the data folder")]
+    DiskFull {
+        /// What must stay free.
+        reserve_bytes: u64,
+    },
+}
+
+impl Unavailable {
+    /// True when the command may have taken effect; proposing it again under the same request id
+    /// tells.
+    #[must_use]
+    pub const fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::LeaderChanged | Self::Timeout => true,
+            Self::NoLeader
+            | Self::NotLeader { .. }
+            | Self::NoQuorum
+            | Self::Overloaded
+            | Self::DiskFull { .. } => false,
+        }
+    }
+
+    const fn retry_after(&self) -> Duration {
+        match self {
+            Self::Overloaded => RETRY_OVERLOAD,
+            Self::DiskFull { .. } => RETRY_DISK,
+            Self::NoLeader
+            | Self::NotLeader { .. }
+            | Self::NoQuorum
+            | Self::LeaderChanged
+            | Self::Timeout => RETRY_ELECTION,
+        }
+    }
+}
+
+impl From<Unavailable> for ProposeError {
+    fn from(reason: Unavailable) -> Self {
+        let retry_after = reason.retry_after();
+        Self::Unavailable { reason, retry_after }
+    }
+}
+
+impl From<EngineError> for ProposeError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::NotLeader { leader: Some(leader) } => {
+                Unavailable::NotLeader { leader }.into()
+            }
+            EngineError::NotLeader { leader: None } => Unavailable::NoLeader.into(),
+            EngineError::NoQuorum => Unavailable::NoQuorum.into(),
+            EngineError::Unknown { leader: _ } => Unavailable::LeaderChanged.into(),
+            EngineError::Stopped(reason) => Self::Stopped(reason),
+        }
+    }
+}
+
+/// Why there is no new snapshot.
+#[derive(Debug, Error)]
+pub enum SnapshotNowError {
+    /// It could not be written; the node goes on.
+    #[error(transparent)]
+    Write(#[from] SnapshotError),
+    /// This node has stopped or is stopping.
+    #[error("the node has stopped: {0}")]
+    Stopped(String),
+}
+
+/// Why a node did not stop cleanly. What was acknowledged is in the log all the same.
+#[derive(Debug, Error)]
+pub enum ShutdownError {
+    /// The log could not be flushed.
+    #[error("flushing the log: {0}")]
+    Log(#[from] LogError),
+    /// The state store could not be closed; it will be rebuilt at the next start.
+    #[error("closing the state store: {0}")]
+    Store(#[from] KvError),
+    /// A task ended badly.
+    #[error("closing the state store: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Where the node stands. Indexes are positions in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// This node.
+    pub node: NodeId,
+    /// The current term.
+    pub term: u64,
+    /// Who leads, if known.
+    pub leader: Option<NodeId>,
+    /// Whether this node leads.
+    pub is_leader: bool,
+    /// Who votes.
+    pub voters: Vec<NodeId>,
+    /// End of the log.
+    pub last_index: Option<u64>,
+    /// Up to where a majority has the log.
+    pub committed_index: Option<u64>,
+    /// Up to where this node's state is.
+    pub applied_index: Option<u64>,
+    /// Up to where the newest snapshot is.
+    pub snapshot_index: Option<u64>,
+    /// Up to where the log is purged.
+    pub purged_index: Option<u64>,
+    /// Bytes of the log on disk.
+    pub log_bytes: u64,
+    /// Bytes of the newest snapshot.
+    pub snapshot_bytes: Option<u64>,
+    /// Age of the newest snapshot.
+    pub snapshot_age_ms: Option<i64>,
+    /// Commands waiting for their commit.
+    pub proposals_in_flight_count: usize,
+    /// Whether commands are refused for want of disk space.
+    pub is_disk_low: bool,
+}
+
+impl Handle {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Who this node is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.inner.identity
+    }
+
+    /// The data folder; held until the last handle is dropped.
+    #[must_use]
+    pub fn data_dir(&self) -> &Arc<DataDir> {
+        &self.inner.data
+    }
+
+    /// The blob store of this node.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    /// Proposes a command under a fresh request id, and waits until it is applied on this node.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn propose(
+        &self,
+        caller: Caller,
+        command: Command,
+    ) -> Result<Response, ProposeError> {
+        self.propose_with(RequestId(random()?), caller, command).await
+    }
+
+    /// Like [`Handle::propose`], under a request id of the caller's: proposing it again gives the
+    /// first answer again.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn propose_with(
+        &self,
+        request: RequestId,
+        caller: Caller,
+        command: Command,
+    ) -> Result<Response, ProposeError> {
+        let encoded = self.encode(request, caller, command)?;
+        let inner = &*self.inner;
+        if *inner.stop.borrow() {
+            return Err(ProposeError::Stopped("the node is stopping".to_owned()));
+        }
+        if inner.disk.is_low.load(Ordering::Relaxed) {
+            let reserve_bytes = inner.disk.reserve_bytes;
+            return Err(Unavailable::DiskFull { reserve_bytes }.into());
+        }
+        let overloaded = |_| ProposeError::from(Unavailable::Overloaded);
+        let _place = inner.proposals.try_acquire().map_err(overloaded)?;
+        let bytes = u32::try_from(encoded.len()).expect("checked against ENTRY_BYTES_MAX");
+        let _room = inner.proposal_bytes.try_acquire_many(bytes).map_err(overloaded)?;
+        let written = inner.consensus.write(encoded);
+        match tokio::time::timeout(inner.propose_timeout, written).await {
+            Ok(outcome) => Ok(outcome??),
+            Err(_) => Err(Unavailable::Timeout.into()),
+        }
+    }
+
+    fn encode(
+        &self,
+        request: RequestId,
+        caller: Caller,
+        command: Command,
+    ) -> Result<Vec<u8>, ProposeError> {
+        let mut entry = Entry {
+            at: Default::default(),
+            proposer: self.inner.identity.node,
+            request,
+            random: random()?,
+            caller,
+            command,
+        };
+        entry.at.0 = (self.inner.clock)();
+        let encoded = kedge_state::encode_entry(&entry)?;
+        if encoded.len() > ENTRY_BYTES_MAX {
+            let (bytes, limit) = (encoded.len(), ENTRY_BYTES_MAX);
+            return Err(ProposeError::TooLarge { bytes, limit });
+        }
+        Ok(encoded)
+    }
+
+    /// Reads the state of this node, which may lag behind the cluster's. The closure runs at once,
+    /// on this thread; it must be short and must not call the handle.
+    ///
+    /// Each look into the view is consistent, two looks may have an entry applied between them.
+    pub fn read<R>(&self, query: impl FnOnce(&dyn View) -> R) -> R {
+        self.inner.store.read(query)
+    }
+
+    /// Like [`Handle::read`], but sees everything that was acknowledged before the call, wherever
+    /// in the cluster.
+    ///
+    /// # Errors
+    /// This node cannot confirm that it is up to date.
+    pub async fn read_linearizable<R>(
+        &self,
+        query: impl FnOnce(&dyn View) -> R,
+    ) -> Result<R, ProposeError> {
+        let confirmed = self.inner.consensus.confirm_leadership();
+        match tokio::time::timeout(self.inner.propose_timeout, confirmed).await {
+            Ok(confirmed) => confirmed?,
+            // A read takes no effect, so nothing is unknown about it.
+            Err(_) => return Err(Unavailable::NoQuorum.into()),
+        }
+        Ok(self.read(query))
+    }
+
+    /// What happens from now on. A receiver that falls behind misses events and is told so.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.inner.events.subscribe()
+    }
+
+    /// Where the node stands.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let inner = &*self.inner;
+        let status = inner.consensus.status();
+        let snapshot = inner.store.folder().newest();
+        let now_ms = (inner.clock)();
+        let free = inner.proposals.available_permits();
+        Metrics {
+            node: inner.identity.node,
+            term: status.term,
+            is_leader: status.leader == Some(inner.identity.node),
+            leader: status.leader,
+            voters: status.voters,
+            last_index: status.last_index,
+            committed_index: status.committed_index,
+            applied_index: status.applied_index,
+            snapshot_index: status.snapshot_index,
+            purged_index: status.purged_index,
+            log_bytes: inner.log.disk_bytes(),
+            snapshot_bytes: snapshot.as_ref().map(|snapshot| snapshot.bytes),
+            snapshot_age_ms: snapshot.map(|snapshot| now_ms - snapshot.header.created_ms),
+            proposals_in_flight_count: PROPOSALS_IN_FLIGHT_MAX.saturating_sub(free),
+            is_disk_low: inner.disk.is_low.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until the metrics meet a condition; looks whenever the engine moves.
+    ///
+    /// # Errors
+    /// The node stopped before.
+    pub async fn wait_for(&self, is_met: impl Fn(&Metrics) -> bool) -> Result<(), ProposeError> {
+        Ok(self.inner.consensus.wait(|_| is_met(&self.metrics())).await?)
+    }
+
+    /// Sizes of the state store; walks all of it, so not for a busy path.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn state_stats(&self) -> Result<KvStats, KvError> {
+        let kv = Arc::clone(self.inner.store.kv());
+        let stats = tokio::task::spawn_blocking(move || kv.stats());
+        // The task is neither cancelled nor does it panic on purpose.
+        stats.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// The digest over all writes up to the newest applied entry, and that entry's index. Equal
+    /// indexes with unequal digests on two nodes mean that one of them is wrong.
+    #[must_use]
+    pub fn state_digest(&self) -> Option<(u64, [u8; 32])> {
+        let applied = self.inner.store.applied().0?;
+        Some((applied.id.index, applied.digest))
+    }
+
+    /// The digest kept for an earlier entry; every `DIGEST_EVERY_ENTRIES`th is, the newest
+    /// `DIGESTS_KEPT` of them.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn state_digest_at(&self, index: u64) -> Result<Option<[u8; 32]>, KvError> {
+        self.inner.store.digest_at(index)
+    }
+
+    /// Makes a snapshot of the state as it is now, durable when this returns, and answers the
+    /// index it covers. The log may then be purged up to the snapshot before it.
+    ///
+    /// # Errors
+    /// It could not be written, or the node stopped.
+    pub async fn snapshot_now(&self) -> Result<u64, SnapshotNowError> {
+        let consensus = &self.inner.consensus;
+        let stopped = |error| match error {
+            EngineError::Stopped(reason) => SnapshotNowError::Stopped(reason),
+            other => SnapshotNowError::Stopped(format!("{other:?}")),
+        };
+        let index = consensus.make_snapshot().await.map_err(|error| match error {
+            MakeSnapshotError::Write(error) => SnapshotNowError::Write(error),
+            MakeSnapshotError::Engine(error) => stopped(error),
+        })?;
+        consensus.purge_covered().await.map_err(stopped)?;
+        Ok(index)
+    }
+
+    /// Waits until storage or the engine fails in a way that only a restart can mend, and says
+    /// why. The caller must end the process then: what could not be synced may read back well and
+    /// be gone all the same. Never returns while the node is well or stops on purpose.
+    pub async fn fatal(&self) -> String {
+        let mut failure = self.inner.failure.clone();
+        loop {
+            if let Some(reason) = failure.borrow_and_update().clone() {
+                return reason;
+            }
+            if failure.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Stops the node: no more commands, everything on disk, the state store marked clean. The
+    /// data folder is free once all handles are dropped. Later calls do nothing.
+    ///
+    /// # Errors
+    /// See [`ShutdownError`].
+    pub async fn shutdown(&self) -> Result<(), ShutdownError> {
+        let inner = &*self.inner;
+        inner.stop.send_replace(true);
+        let mut let_go = inner.let_go.lock().await;
+        let Some(mut receiver) = let_go.take() else { return Ok(()) };
+        inner.consensus.stop().await;
+        // Nothing is ever sent: this ends when the engine's last part is gone.
+        let _ = receiver.recv().await;
+        let (log, store, sled) =
+            (Arc::clone(&inner.log), Arc::clone(&inner.store), inner.sled.clone());
+        tokio::task::spawn_blocking(move || {
+            let flushed = log.flush();
+            // A log that failed leaves the state store as it is: marked as not clean.
+            flushed?;
+            store.durable_point()?;
+            match sled {
+                Some(sled) => Ok(sled.mark_clean()?),
+                None => Ok(()),
+            }
+        })
+        .await?
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Handle").field("identity", &self.inner.identity).finish_non_exhaustive()
+    }
+}
+
+/// The limits of proposals, fresh.
+pub(crate) fn proposal_limits() -> (Semaphore, Semaphore) {
+    (Semaphore::new(PROPOSALS_IN_FLIGHT_MAX), Semaphore::new(PROPOSAL_BYTES_IN_FLIGHT_MAX))
+}
+
+fn random() -> Result<[u8; 16], ProposeError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(ProposeError::Random)?;
+    Ok(bytes)
+}
