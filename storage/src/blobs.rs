@@ -280,9 +280,11 @@ impl Blobs {
     /// The blob is missing or cannot be opened.
     pub fn open_blob(&self, digest: &BlobDigest) -> Result<BlobReader, BlobError> {
         let path = self.path(digest);
-        let file = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BlobError::Missing { digest: *digest },
-            _ => BlobError::from_io("opening blob", &path, &error),
+        let file = File::open(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return BlobError::Missing { digest: *digest };
+            }
+            BlobError::from_io("opening blob", &path, &error)
         })?;
         let bytes = file
             .metadata()
@@ -365,7 +367,10 @@ impl Blobs {
         self.inner.total_bytes.load(Ordering::Relaxed)
     }
 
-    fn path(&self, digest: &BlobDigest) -> PathBuf {
+    /// Where a blob is or would be, for readers that need positions in a file. Such a reader must
+    /// check the bytes itself.
+    #[must_use]
+    pub fn path(&self, digest: &BlobDigest) -> PathBuf {
         let name = digest.to_string();
         self.inner.dir.join(&name[..2]).join(name)
     }

@@ -323,12 +323,11 @@ impl View for Txn<'_> {
     }
 }
 
+type Bounds<'a> = (std::ops::Bound<&'a [u8]>, std::ops::Bound<&'a [u8]>);
+
 /// Bounds for a `BTreeMap`; `None` when the range is empty or reversed, which the map would
 /// answer with a panic.
-pub(crate) fn bounds<'a>(
-    start: &'a [u8],
-    end: Option<&'a [u8]>,
-) -> Option<(std::ops::Bound<&'a [u8]>, std::ops::Bound<&'a [u8]>)> {
+pub(crate) fn bounds<'a>(start: &'a [u8], end: Option<&'a [u8]>) -> Option<Bounds<'a>> {
     use std::ops::Bound::{Excluded, Included, Unbounded};
     match end {
         Some(end) if end <= start => None,

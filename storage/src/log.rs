@@ -256,7 +256,7 @@ impl Log {
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Self, LogError> {
         options.check()?;
         let recovered = recovery::recover(disk, dir, options.group)?;
-        let (shared, writer) = writer::prepare(recovered, &options);
+        let (shared, writer) = writer::prepare(recovered, &options)?;
         let shared = Arc::new(shared);
         let for_writer = Arc::clone(&shared);
         let writer = thread::Builder::new()

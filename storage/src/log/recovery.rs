@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::memory::{Content, Location, OpenSegment, Slot};
 use super::segment::{
     FORMAT, HEADER_BYTES, Header, Kind, RECORD_HEADER_BYTES, Record, SegmentId, read_record,
@@ -130,7 +130,7 @@ impl Replay<'_> {
                 return Err(LogError::WrongGroup { segment, found, expected });
             }
         }
-        let end = self.records(id, &bytes, &path)?;
+        let (end, last_batch) = self.records(id, &bytes, &path)?;
         if end < size {
             let at = usize::try_from(end).unwrap_or(usize::MAX);
             if !is_last || has_later_batch(id, &bytes, at) {
@@ -141,13 +141,23 @@ impl Replay<'_> {
             file.set_size(end).map_err(|e| fail("cutting torn tail", e))?;
             file.sync().map_err(|e| fail("syncing cut tail", e))?;
         }
+        if is_last {
+            refresh(&*file, &bytes, last_batch, end).map_err(|e| fail("rewriting tail", e))?;
+        }
         self.content.segments.insert(sequence, OpenSegment { file, path, bytes: end });
         Ok(())
     }
 
-    /// Replays records up to the first that is not valid; returns its offset.
-    fn records(&mut self, id: SegmentId, bytes: &[u8], path: &Path) -> Result<u64, LogError> {
+    /// Replays records up to the first that is not valid; returns its offset and that of the last
+    /// batch.
+    fn records(
+        &mut self,
+        id: SegmentId,
+        bytes: &[u8],
+        path: &Path,
+    ) -> Result<(u64, u64), LogError> {
         let mut offset = HEADER_BYTES;
+        let mut last_batch = HEADER_BYTES;
         while let Some(record) = usize::try_from(offset)
             .ok()
             .and_then(|at| bytes.get(at..))
@@ -159,8 +169,9 @@ impl Replay<'_> {
                 reason,
             })?;
             offset += record.bytes();
+            last_batch = record.batch_offset;
         }
-        Ok(offset)
+        Ok((offset, last_batch))
     }
 
     fn record(
@@ -228,6 +239,16 @@ impl Replay<'_> {
         let path = self.dir.display().to_string();
         Err(LogError::MissingSegment { sequence: oldest.saturating_sub(1), path })
     }
+}
+
+/// Writes the header and the last batch once more, with the bytes they have. After a failed sync a
+/// system may hold pages that it takes for written and that are not on disk; the sync at the end
+/// of recovery would then do nothing. Only what was written after the last good sync can be such:
+/// one batch, or the header of a new segment.
+fn refresh(file: &dyn DiskFile, bytes: &[u8], last_batch: u64, end: u64) -> std::io::Result<()> {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    file.write_at(&bytes[..at(HEADER_BYTES)], 0)?;
+    file.write_at(&bytes[at(last_batch)..at(end)], last_batch)
 }
 
 /// True when a valid record of a batch that begins after `damage` follows.

@@ -46,10 +46,13 @@ pub(super) struct Writer {
 /// The durable positions of the entries of a batch: index, serial, location.
 type Written = Vec<(u64, u64, Location)>;
 
-pub(super) fn prepare(recovered: Recovered, options: &LogOptions) -> (Shared, Writer) {
-    let Recovered { disk, dir, content, active, last_index } = recovered;
+pub(super) fn prepare(
+    recovered: Recovered,
+    options: &LogOptions,
+) -> Result<(Shared, Writer), LogError> {
+    let Recovered { disk, dir, mut content, active, last_index } = recovered;
     let segment = content.segments[&active].clone();
-    let writer = Writer {
+    let mut writer = Writer {
         disk,
         dir,
         group: options.group,
@@ -62,9 +65,17 @@ pub(super) fn prepare(recovered: Recovered, options: &LogOptions) -> (Shared, Wr
         purged: content.purged.clone(),
         last_index,
     };
+    if content.segments.len() > 1 {
+        // The last stop may have come between the new segment and what it carries over, and
+        // nothing else keeps the vote when the older segments go.
+        writer.carry_over()?;
+        if let Some(segment) = content.segments.get_mut(&active) {
+            segment.bytes = writer.end;
+        }
+    }
     let shared =
         Shared::new(content, options.group, options.cache_bytes_max, options.queue_bytes_max);
-    (shared, writer)
+    Ok((shared, writer))
 }
 
 impl Writer {
@@ -182,6 +193,15 @@ impl Writer {
         self.file = Arc::clone(&segment.file);
         self.path.clone_from(&segment.path);
         self.end = HEADER_BYTES;
+        self.carry_over()?;
+        let segment = OpenSegment { bytes: self.end, ..segment };
+        shared.lock().content.segments.insert(self.sequence, segment);
+        Ok(())
+    }
+
+    /// Repeats the vote and the purge in the active segment, so that older ones can be deleted.
+    fn carry_over(&mut self) -> Result<(), LogError> {
+        let id = SegmentId { sequence: self.sequence, group: self.group };
         let mut batch = BatchBuilder::new(id, self.end);
         if let Some(vote) = &self.vote {
             batch.push(Kind::Vote, 0, vote);
@@ -190,12 +210,7 @@ impl Writer {
             batch.push(Kind::Purge, purged.index, &purged.id);
         }
         let bytes = batch.into_bytes();
-        if !bytes.is_empty() {
-            self.write_durably(&bytes)?;
-        }
-        let segment = OpenSegment { bytes: self.end, ..segment };
-        shared.lock().content.segments.insert(self.sequence, segment);
-        Ok(())
+        if bytes.is_empty() { Ok(()) } else { self.write_durably(&bytes) }
     }
 
     /// Deletes the segments at the front whose entries are all purged, oldest first.
