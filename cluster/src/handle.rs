@@ -18,6 +18,7 @@ use kedge_storage::log::{Log, LogError};
 use kedge_storage::sled::SledKv;
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::consensus::snapshot::SnapshotError;
 use crate::consensus::{Consensus, EngineError, MakeSnapshotError, StateStore};
@@ -56,8 +57,16 @@ pub(crate) struct Inner {
     pub(crate) proposal_bytes: Semaphore,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) failure: watch::Receiver<Option<String>>,
-    // Ends when the engine has let go of the files; taken by the first shutdown.
-    pub(crate) let_go: Mutex<Option<mpsc::Receiver<()>>>,
+    // Taken by the first shutdown.
+    pub(crate) running: Mutex<Option<Running>>,
+}
+
+/// What a shutdown waits for.
+pub(crate) struct Running {
+    /// Ends when the engine has let go of the files.
+    pub(crate) let_go: mpsc::Receiver<()>,
+    /// Makes snapshots.
+    pub(crate) compaction: JoinHandle<()>,
 }
 
 /// Whether the disk has room for what is not ours to refuse.
@@ -183,6 +192,11 @@ impl From<EngineError> for ProposeError {
     }
 }
 
+/// The node has stopped or is stopping, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the node has stopped: {0}")]
+pub struct StoppedError(pub String);
+
 /// Why there is no new snapshot.
 #[derive(Debug, Error)]
 pub enum SnapshotNowError {
@@ -203,8 +217,8 @@ pub enum ShutdownError {
     /// The state store could not be closed; it will be rebuilt at the next start.
     #[error("closing the state store: {0}")]
     Store(#[from] KvError),
-    /// A task ended badly.
-    #[error("closing the state store: {0}")]
+    /// A task of the node panicked.
+    #[error("stopping the node: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
@@ -369,6 +383,7 @@ impl Handle {
     pub fn metrics(&self) -> Metrics {
         let inner = &*self.inner;
         let status = inner.consensus.status();
+        let (applied, _) = inner.store.applied();
         let snapshot = inner.store.folder().newest();
         let now_ms = (inner.clock)();
         let free = inner.proposals.available_permits();
@@ -378,9 +393,10 @@ impl Handle {
             is_leader: status.leader == Some(inner.identity.node),
             leader: status.leader,
             voters: status.voters,
-            last_index: status.last_index,
+            // What the log and the state say themselves is ahead of what the engine published.
+            last_index: inner.log.state().last_index.max(status.last_index),
             committed_index: status.committed_index,
-            applied_index: status.applied_index,
+            applied_index: applied.map(|applied| applied.id.index),
             snapshot_index: status.snapshot_index,
             purged_index: status.purged_index,
             log_bytes: inner.log.disk_bytes(),
@@ -395,8 +411,12 @@ impl Handle {
     ///
     /// # Errors
     /// The node stopped before.
-    pub async fn wait_for(&self, is_met: impl Fn(&Metrics) -> bool) -> Result<(), ProposeError> {
-        Ok(self.inner.consensus.wait(|_| is_met(&self.metrics())).await?)
+    pub async fn wait_for(&self, is_met: impl Fn(&Metrics) -> bool) -> Result<(), StoppedError> {
+        let waited = self.inner.consensus.wait(|_| is_met(&self.metrics())).await;
+        waited.map_err(|error| match error {
+            EngineError::Stopped(reason) => StoppedError(reason),
+            other => StoppedError(format!("{other:?}")),
+        })
     }
 
     /// Sizes of the state store; walks all of it, so not for a busy path.
@@ -469,11 +489,13 @@ impl Handle {
     pub async fn shutdown(&self) -> Result<(), ShutdownError> {
         let inner = &*self.inner;
         inner.stop.send_replace(true);
-        let mut let_go = inner.let_go.lock().await;
-        let Some(mut receiver) = let_go.take() else { return Ok(()) };
+        inner.store.stop_snapshots();
+        let mut running = inner.running.lock().await;
+        let Some(Running { mut let_go, compaction }) = running.take() else { return Ok(()) };
+        compaction.await?;
         inner.consensus.stop().await;
         // Nothing is ever sent: this ends when the engine's last part is gone.
-        let _ = receiver.recv().await;
+        let _ = let_go.recv().await;
         let (log, store, sled) =
             (Arc::clone(&inner.log), Arc::clone(&inner.store), inner.sled.clone());
         tokio::task::spawn_blocking(move || {

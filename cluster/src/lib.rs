@@ -21,7 +21,9 @@ mod events;
 mod start;
 
 pub use consensus::snapshot::SnapshotError;
-pub use handle::{Handle, Metrics, ProposeError, Unavailable};
+pub use handle::{
+    Handle, Metrics, ProposeError, ShutdownError, SnapshotNowError, StoppedError, Unavailable,
+};
 pub use identity::Identity;
 pub use options::{Engine, Options};
 pub use start::{StartError, start};

@@ -67,7 +67,7 @@ impl Options {
             snapshot_every_bytes: 64 * 1024 * 1024,
             log_segment_bytes: 16 * 1024 * 1024,
             disk_reserve_bytes: 256 * 1024 * 1024,
-            propose_timeout: Duration::from_secs(10),
+            propose_timeout: Duration::from_secs(5),
             clock: system_clock(),
             log_disk: Arc::new(RealDisk),
         }

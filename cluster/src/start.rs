@@ -23,7 +23,7 @@ use tokio::time::MissedTickBehavior;
 use crate::consensus::snapshot::{SnapshotError, SnapshotFolder};
 use crate::consensus::{Compaction, Consensus, EngineError, StateStore};
 use crate::events::Events;
-use crate::handle::{DiskReserve, Handle, Inner, proposal_limits};
+use crate::handle::{DiskReserve, Handle, Inner, Running, proposal_limits};
 use crate::identity::{self, Identity, IdentityError};
 use crate::options::{Engine, Options};
 
@@ -137,7 +137,7 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
         every_bytes: options.snapshot_every_bytes,
         segment_bytes: options.log_segment_bytes,
     };
-    tokio::spawn(compaction.run(Arc::clone(&consensus), stop.subscribe()));
+    let compaction = tokio::spawn(compaction.run(Arc::clone(&consensus), stop.subscribe()));
     let (proposals, proposal_bytes) = proposal_limits();
     Ok(Handle::new(Inner {
         identity,
@@ -155,7 +155,7 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
         proposal_bytes,
         stop,
         failure,
-        let_go: Mutex::new(Some(let_go)),
+        running: Mutex::new(Some(Running { let_go, compaction })),
     }))
 }
 
@@ -253,10 +253,10 @@ fn forget_set_aside(options: &Options, data: &DataDir) {
     }
 }
 
-fn spawn_failure_watch(consensus: &Arc<Consensus>, failed: watch::Sender<Option<String>>) {
-    let consensus = Arc::clone(consensus);
+fn spawn_failure_watch(consensus: &Consensus, failed: watch::Sender<Option<String>>) {
+    let failure = consensus.failure();
     tokio::spawn(async move {
-        if let Some(reason) = consensus.failure().await {
+        if let Some(reason) = failure.await {
             tracing::error!(reason, "the node must stop");
             failed.send_replace(Some(reason));
         }
@@ -274,7 +274,12 @@ fn spawn_disk_watch(disk: &Arc<DiskReserve>, data: &Arc<DataDir>, stop: &watch::
             tokio::select! {
                 // An error means that the handle is gone, which is a stop too.
                 _ = stop.wait_for(|stop| *stop) => return,
-                _ = ticks.tick() => disk.look(&root),
+                _ = ticks.tick() => {}
+            }
+            let (disk, root) = (Arc::clone(&disk), root.clone());
+            // A disk that hangs must not hold a runtime thread.
+            if let Err(error) = tokio::task::spawn_blocking(move || disk.look(&root)).await {
+                tracing::error!(%error, "looking at the free disk space");
             }
         }
     });

@@ -10,6 +10,7 @@ use kedge_storage::log::Log;
 use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::watch;
 
+use super::snapshot::SnapshotError;
 use super::{Consensus, MakeSnapshotError, Status};
 
 /// The log on disk may be this many times the bytes between two snapshots: it reaches back to the
@@ -56,6 +57,7 @@ impl Compaction {
             match consensus.make_snapshot().await {
                 Ok(_) => progress.appended_bytes = appended_bytes,
                 Err(MakeSnapshotError::Engine(_)) => return Err(()),
+                Err(MakeSnapshotError::Write(SnapshotError::Stopping)) => return Err(()),
                 Err(MakeSnapshotError::Write(error)) => {
                     tracing::error!(%error, "snapshot failed, trying again later");
                     let wait = self.every_entries.div_ceil(8).max(1);

@@ -332,17 +332,20 @@ impl Consensus {
         }
     }
 
-    /// Waits until the engine fails, and says why; `None` when it was stopped on purpose.
-    pub(crate) async fn failure(&self) -> Option<String> {
+    /// Waits until the engine fails, and says why; `None` when it was stopped on purpose. Does not
+    /// keep the engine alive.
+    pub(crate) fn failure(&self) -> impl Future<Output = Option<String>> + Send + 'static {
         let mut metrics = self.raft.metrics();
-        loop {
-            let running = metrics.borrow_and_update().running_state.clone();
-            match running {
-                Ok(()) => {}
-                Err(Fatal::Stopped) => return None,
-                Err(fatal) => return Some(explain(&fatal)),
+        async move {
+            loop {
+                let running = metrics.borrow_and_update().running_state.clone();
+                match running {
+                    Ok(()) => {}
+                    Err(Fatal::Stopped) => return None,
+                    Err(fatal) => return Some(explain(&fatal)),
+                }
+                metrics.changed().await.ok()?;
             }
-            metrics.changed().await.ok()?;
         }
     }
 

@@ -97,6 +97,9 @@ pub enum SnapshotError {
         #[source]
         source: io::Error,
     },
+    /// The node stops, so no snapshot is made.
+    #[error("snapshot given up: the node is stopping")]
+    Stopping,
     /// The state store failed while the snapshot was made or loaded.
     #[error("snapshot of the state store: {0}")]
     Store(#[from] kedge_storage::kv::KvError),

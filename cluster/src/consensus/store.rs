@@ -5,6 +5,7 @@
 //! not durable by itself: it is rebuilt from the newest snapshot and the log.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kedge_model::command::Outcome;
@@ -47,6 +48,8 @@ pub(crate) struct StateStore {
     gate: RwLock<()>,
     // One snapshot is made or loaded at a time.
     snapshotting: Mutex<()>,
+    // Set when the node stops: a snapshot in the making is given up.
+    is_stopping: AtomicBool,
     // Made by this crate's compaction, to be handed to the engine when it asks.
     prepared: Mutex<Option<SnapshotFile>>,
 }
@@ -79,8 +82,17 @@ impl StateStore {
         }
         let writer = Mutex::new(Writer { applied, membership, cut: None });
         let (gate, snapshotting) = (RwLock::new(()), Mutex::new(()));
-        let prepared = Mutex::new(None);
-        Ok(Self { kv, folder, cluster, clock, writer, gate, snapshotting, prepared })
+        Ok(Self {
+            kv,
+            folder,
+            cluster,
+            clock,
+            writer,
+            gate,
+            snapshotting,
+            is_stopping: AtomicBool::new(false),
+            prepared: Mutex::new(None),
+        })
     }
 
     /// How far the state is, and the membership in effect there.
@@ -99,6 +111,11 @@ impl StateStore {
     /// Everything applied so far is on disk when this returns.
     pub(crate) fn durable_point(&self) -> Result<(), KvError> {
         self.kv.durable_point()
+    }
+
+    /// Gives up a snapshot that is being made; none is made from now on.
+    pub(crate) fn stop_snapshots(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// The engine behind it, for its sizes.
@@ -195,6 +212,9 @@ impl StateStore {
         let mut file = self.folder.create(header)?;
         let mut writer = self.writer();
         loop {
+            if self.is_stopping.load(Ordering::Relaxed) {
+                return Err(SnapshotError::Stopping);
+            }
             let cut = writer.cut.as_mut().expect("set by begin_cut, cleared only after this");
             let piece = cut.next_piece(&*self.kv)?;
             let is_full = cut.is_full();
