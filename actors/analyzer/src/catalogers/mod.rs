@@ -3,6 +3,19 @@
 //! A cataloger sees one file of one layer at a time and says what it found. Joining the facts of
 //! several files and layers (ownership, whiteouts) is `image/tree.rs`'s business.
 
+mod apk;
+pub mod binary;
+pub(crate) mod distro;
+mod dpkg;
+mod gem;
+mod java;
+mod node;
+mod octets;
+mod python;
+mod rpm;
+mod text;
+
+use kedge_artifact::digest::Digest;
 use kedge_artifact::distro::Distro;
 use kedge_artifact::package::{Package, PackageKind};
 use kedge_artifact::problem::Problem;
@@ -28,8 +41,21 @@ pub struct Found {
     pub owned: Vec<OwnedFiles>,
     /// The distribution, when the file is an os-release or one of its kin.
     pub distro: Option<Distro>,
+    /// Licences that a file states for an OS package other than in the package database.
+    pub licenses: Vec<OwnedLicenses>,
     /// What could not be read.
     pub problems: Vec<Problem>,
+}
+
+/// Licences of one OS package, found beside the package database (Debian's `copyright` files).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedLicenses {
+    /// Ecosystem of the package.
+    pub kind: PackageKind,
+    /// Name of the package.
+    pub name: String,
+    /// Licence names in order of appearance, without repeats.
+    pub licenses: Vec<String>,
 }
 
 /// The files that one OS package owns.
@@ -68,3 +94,57 @@ pub struct Cataloger {
     /// Reads one captured file.
     pub catalog: fn(file: Captured<'_>) -> Found,
 }
+
+/// Every cataloger of whole files. The first that wants a file gets it; executables that none
+/// wants go to [`binary`].
+pub const CATALOGERS: &[Cataloger] = &[
+    dpkg::CATALOGER,
+    apk::CATALOGER,
+    distro::CATALOGER,
+    python::CATALOGER,
+    node::CATALOGER,
+    gem::CATALOGER,
+    rpm::CATALOGER,
+    java::CATALOGER,
+];
+
+/// Who reads a file.
+#[derive(Clone, Copy)]
+pub enum Selected {
+    /// A cataloger that needs the whole content.
+    Whole {
+        /// Its row.
+        cataloger: &'static Cataloger,
+        /// Most bytes it takes.
+        bytes_max: u64,
+    },
+    /// The scanner of executables, while the bytes stream by.
+    Binary,
+}
+
+/// Decides from the header alone who reads a file. Called once per entry of every layer: each
+/// `wants` looks at the end of the path first and is done after a few comparisons.
+#[must_use]
+pub fn select(path: &str, mode: u32, size: u64) -> Option<Selected> {
+    for cataloger in CATALOGERS {
+        match (cataloger.wants)(path, mode, size) {
+            Want::No => {}
+            Want::Whole { bytes_max } => return Some(Selected::Whole { cataloger, bytes_max }),
+        }
+    }
+    binary::wants(path, mode, size).then_some(Selected::Binary)
+}
+
+/// Version of the whole set: changes whenever facts of an unchanged layer could. Part of every
+/// cache key and of every SBOM.
+#[must_use]
+pub fn version() -> String {
+    let mut text = format!("facts={FACTS_VERSION};binary={};", binary::VERSION);
+    for cataloger in CATALOGERS {
+        text.push_str(&format!("{}={};", cataloger.name, cataloger.version));
+    }
+    format!("{}+{}", env!("CARGO_PKG_VERSION"), Digest::of(text.as_bytes()).short())
+}
+
+/// Raised when the reading of layers or the squash changes what comes out.
+const FACTS_VERSION: u32 = 1;
