@@ -9,8 +9,6 @@ const MAGIC: &[u8] = b"\x7fELF";
 const SEGMENT_LOAD: u32 = 1;
 /// Section without bytes in the file (`SHT_NOBITS`).
 const SECTION_NO_BITS: u32 = 8;
-/// Sections and segments looked at; the counts are 16 bits wide.
-const COUNT_MAX: u16 = u16::MAX;
 
 /// What the ELF header tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +49,7 @@ impl Elf {
         let program_table = Table {
             offset: word(head, program_at, order, wide)?,
             entry_bytes: half(0)?,
-            count: half(1)?.min(COUNT_MAX),
+            count: half(1)?,
         };
         let section_table = Table {
             offset: word(head, section_at, order, wide)?,

@@ -230,7 +230,8 @@ impl Scan {
         let within = |mark: &[u8]| &window[..window.len().min(judged + mark.len() - 1)];
         for at in memmem::find_iter(within(golang::MAGIC), golang::MAGIC) {
             let offset = base + at as u64;
-            if offset % golang::ALIGN != 0 || self.go.info.is_some() || self.go.found.is_some() {
+            let aligned = offset.is_multiple_of(golang::ALIGN);
+            if !aligned || self.go.info.is_some() || self.go.found.is_some() {
                 continue;
             }
             match golang::form(&window[at..]) {

@@ -16,7 +16,7 @@ pub(super) const MEMBERS_MAX: usize = 2_000_000;
 pub(super) const INFLATED_BYTES_MAX: usize = 1 << 30;
 
 /// Bytes of inflated archives that are alive at one time (one per level of nesting).
-pub(super) const LIVE_BYTES_MAX: usize = 192 << 20;
+pub(super) const LIVE_BYTES_MAX: usize = 128 << 20;
 
 /// Bytes read of `pom.properties`; real ones have about 100.
 pub(super) const PROPERTIES_BYTES_MAX: usize = 64 << 10;

@@ -148,9 +148,12 @@ fn shaded_archives_hold_several_packages() {
         .end();
     let found = read("app/tool-2.0.jar", &bytes);
     assert_eq!(listed(&found), ["com.google.guava:guava 31.1-jre", "org.acme:tool 2.0"]);
-    let version = |index: usize| match &found.packages[index].details {
-        PackageDetails::Java { implementation_version, .. } => implementation_version.clone(),
-        other => panic!("{other:?}"),
+    let version = |index: usize| {
+        let details = &found.packages[index].details;
+        let PackageDetails::Java { implementation_version, .. } = details else {
+            panic!("{details:?}")
+        };
+        implementation_version.clone()
     };
     // The manifest describes the archive, not what is shaded into it.
     assert_eq!((version(0), version(1)), (String::new(), "2.0".to_owned()));

@@ -46,7 +46,8 @@ pub(super) fn read(bytes: &[u8], problems: &mut FileProblems, each: &mut dyn FnM
         Ok(database) => database,
         Err(error) => return problems.error("rpm_bdb_damaged", error.to_string()),
     };
-    if bytes.len() % database.page_bytes != 0 || database.pages <= database.last_page {
+    let whole_pages = bytes.len().is_multiple_of(database.page_bytes);
+    if !whole_pages || database.pages <= database.last_page {
         problems.error("rpm_bdb_damaged", BdbError::Meta("the file is cut").to_string());
     }
     for page in 1..database.pages {
