@@ -73,23 +73,25 @@ pub fn start_regex(raw: &str) -> Result<Regex, String> {
             .size_limit(REGEX_PROGRAM_BYTES_MAX)
             .dfa_size_limit(REGEX_PROGRAM_BYTES_MAX)
             .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => format!(
-                    "regular expression needs more than {REGEX_PROGRAM_BYTES_MAX} bytes when \
-                     compiled (REGEX_PROGRAM_BYTES_MAX)"
-                ),
-                // The library draws the error under the expression; its last line is the reason.
-                other => {
-                    let text = other.to_string();
-                    let reason = text.lines().last().unwrap_or_default();
-                    format!("not a regular expression: {}", reason.trim_start_matches("error: "))
-                }
-            })
+            .map_err(|error| describe(&error))
     };
     // Compiled alone first, so that an unbalanced parenthesis cannot escape the group.
     build(raw)?;
     // In verbose mode a comment may run to the end and would swallow the closing parenthesis.
     build(&format!(r"\A(?:{raw}{})", "\n".repeat(usize::from(raw.contains("(?x")))))
+}
+
+fn describe(error: &regex::Error) -> String {
+    if matches!(error, regex::Error::CompiledTooBig(_)) {
+        return format!(
+            "regular expression needs more than {REGEX_PROGRAM_BYTES_MAX} bytes when compiled \
+             (REGEX_PROGRAM_BYTES_MAX)"
+        );
+    }
+    // The library draws the error under the expression; its last line is the reason.
+    let text = error.to_string();
+    let reason = text.lines().last().unwrap_or_default();
+    format!("not a regular expression: {}", reason.trim_start_matches("error: "))
 }
 
 #[cfg(test)]

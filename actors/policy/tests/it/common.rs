@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 pub(crate) const NOW: &str = "2026-06-15T12:00:00Z";
 
 pub(crate) fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
+    text.parse().expect("an RFC 3339 time")
 }
 
 /// Everything that [`ImageFacts`] borrows.
@@ -249,14 +249,14 @@ impl Image {
 
 /// Reads a document that must be good.
 pub(crate) fn read(document: &Value) -> PolicyDocument {
-    parse(document.to_string().as_bytes()).unwrap().0
+    parse(document.to_string().as_bytes()).expect("a good document").0
 }
 
 /// `a=1;b=2` as parameters.
 pub(crate) fn params(text: &str) -> Value {
     let pairs = text.split(';').filter(|pair| !pair.is_empty());
     pairs
-        .map(|pair| pair.split_once('=').unwrap())
+        .map(|pair| pair.split_once('=').expect("name=value"))
         .map(|(name, value)| json!({"name": name, "value": value}))
         .collect()
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn refused(document: &Value) -> Vec<ValidationProblem> {
-    parse(document.to_string().as_bytes()).unwrap_err()
+    parse(document.to_string().as_bytes()).expect_err("a bad document")
 }
 
 fn classes(problems: &[ValidationProblem]) -> Vec<&str> {
