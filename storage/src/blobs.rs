@@ -8,100 +8,24 @@
 //! A committed blob survives a power cut: the file is synced, renamed, and its folder synced
 //! before [`BlobWriter::commit`] returns.
 
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::files;
 use crate::limits::BLOB_GET_BYTES_MAX;
 
+mod digest;
+
+pub use digest::{BlobDigest, BlobDigestError};
+
 const TEMPORARY: &str = "tmp";
 const QUARANTINE: &str = "quarantine";
-
-/// The SHA-256 of a blob. Displayed, parsed and (in formats for people) serialised as 64
-/// lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobDigest([u8; 32]);
-
-/// A text is not a blob digest.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("blob digest must be 64 lower-case hex digits")]
-pub struct BlobDigestError;
-
-impl BlobDigest {
-    /// Wraps a SHA-256.
-    #[must_use]
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The digest of some bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// The 32 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for BlobDigest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for BlobDigest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "BlobDigest({self})")
-    }
-}
-
-impl FromStr for BlobDigest {
-    type Err = BlobDigestError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // One spelling per blob: upper case would name a second file.
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(BlobDigestError);
-        }
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| BlobDigestError)?;
-        Ok(Self(bytes))
-    }
-}
-
-impl Serialize for BlobDigest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for BlobDigest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            text.parse().map_err(de::Error::custom)
-        } else {
-            <[u8; 32]>::deserialize(deserializer).map(Self)
-        }
-    }
-}
 
 /// Why a blob could not be stored or read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -434,7 +358,7 @@ impl BlobWriter {
     /// # Errors
     /// The file system failed; nothing is stored.
     pub fn commit(self) -> Result<BlobDigest, BlobError> {
-        let digest = BlobDigest(self.hasher.clone().finalize().into());
+        let digest = BlobDigest::new(self.hasher.clone().finalize().into());
         self.store(digest)?;
         Ok(digest)
     }
@@ -444,7 +368,7 @@ impl BlobWriter {
     /// # Errors
     /// [`BlobError::Mismatch`], or the file system failed; nothing is stored.
     pub fn commit_as(self, expected: &BlobDigest) -> Result<(), BlobError> {
-        let found = BlobDigest(self.hasher.clone().finalize().into());
+        let found = BlobDigest::new(self.hasher.clone().finalize().into());
         if found != *expected {
             return Err(BlobError::Mismatch { expected: *expected, found });
         }
@@ -536,7 +460,7 @@ impl Read for BlobReader {
             return Ok(0);
         }
         if let Some(hasher) = self.hasher.take() {
-            let found = BlobDigest(hasher.finalize().into());
+            let found = BlobDigest::new(hasher.finalize().into());
             if found != self.digest {
                 let error = self.blobs.quarantine(&self.digest, found);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
@@ -547,5 +471,5 @@ impl Read for BlobReader {
 }
 
 #[cfg(test)]
-#[path = "blobs_tests.rs"]
+#[path = "blobs/tests.rs"]
 mod tests;

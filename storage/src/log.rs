@@ -9,7 +9,7 @@
 //!
 //! Entries and identifiers are opaque bytes. This module must not learn what is in them.
 //!
-//! Files: `<dir>/<sequence, 20 digits>.log`, see [`segment`] for the format, [`recovery`] for what
+//! Files: `<dir>/<sequence, 20 digits>.log`, format in `log/segment.rs`; `log/recovery.rs` says what
 //! is done about a torn tail.
 
 use std::fmt;

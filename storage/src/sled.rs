@@ -364,5 +364,5 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 #[cfg(test)]
-#[path = "sled_tests.rs"]
+#[path = "sled/tests.rs"]
 mod tests;
