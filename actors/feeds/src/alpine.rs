@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 struct Document<'a> {
     distroversion: String,
+    /// `null` in repositories without fixes (community of v3.3).
     #[serde(borrow)]
-    packages: Vec<&'a RawValue>,
+    packages: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +87,7 @@ pub(crate) fn parse(
     }
     let scope =
         Scope::Distro { id: "alpine".into(), version: release.into(), channel: String::new() };
-    for (index, raw) in document.packages.iter().enumerate() {
+    for (index, raw) in document.packages.iter().flatten().enumerate() {
         let place = format!("{path} package {index}");
         match json::part::<Entry>(raw) {
             Ok(entry) => package(driver, &scope, &place, &entry.pkg, out),

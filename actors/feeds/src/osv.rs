@@ -138,7 +138,7 @@ fn record(
         return Err("its id is not one".into());
     }
     let withdrawn = withdrawn(&record)?;
-    let source = if record.id.starts_with("GHSA-") { "ghsa" } else { driver };
+    let source = &publisher(driver, &record.id);
     let mut severities = severities(&record, source);
     let modules = module::of_summary(&record.summary);
     let mut affected = Vec::new();
@@ -165,6 +165,15 @@ fn record(
     severities.truncate(limits::SEVERITIES);
     let vulnerability = vulnerability(driver, &record, withdrawn, severities);
     Ok(Advisory { vulnerability, affected })
+}
+
+/// Who speaks: osv.dev collects databases that are known by the prefix of their ids (`GHSA-`,
+/// `PYSEC-`, `RUSTSEC-`); the other drivers speak for themselves.
+fn publisher(driver: &str, id: &str) -> String {
+    match id.split_once('-') {
+        Some((prefix, _)) if driver == "osv" => prefix.to_ascii_lowercase(),
+        Some(_) | None => driver.to_owned(),
+    }
 }
 
 /// When the record was taken back. A time that cannot be read still means that it was.

@@ -49,9 +49,6 @@ pub(crate) async fn fetch(
         }
         Documents::AlpineReleases => releases(http, &base).await.map_err(|e| e.to_string())?,
     };
-    if wanted.is_empty() {
-        return Err(format!("{base}: no release folder is listed"));
-    }
     let one = |wanted: Wanted| {
         let base = base.clone();
         async move {

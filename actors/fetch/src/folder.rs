@@ -96,9 +96,12 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<
     Ok(())
 }
 
-/// The folders below `folder`, as a landing page would list them.
+/// The folders below `folder`, as a landing page would list them; none when it does not exist.
 pub(crate) fn landing(folder: &Path) -> io::Result<String> {
     let mut names = Vec::new();
+    if !folder.try_exists()? {
+        return Ok(String::new());
+    }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.path().is_dir() {

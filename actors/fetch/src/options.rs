@@ -72,6 +72,12 @@ impl Options {
         }
     }
 
+    /// Whether `source` is read from a mirror or folder in place of its upstream.
+    #[must_use]
+    pub fn is_mirrored(&self, source: &Source) -> bool {
+        self.mirror.is_some() || self.bases.contains_key(source.name)
+    }
+
     /// Whether this run fetches `source`.
     #[must_use]
     pub fn fetches(&self, source: &Source) -> bool {

@@ -99,6 +99,12 @@ pub enum DriverState {
         /// Why, for people.
         reason: String,
     },
+    /// The mirror that was named has nothing of this driver, and no generation ever had: a mirror
+    /// may be partial. Its scopes are not covered.
+    Absent {
+        /// Where it was looked for.
+        location: String,
+    },
     /// Not asked for this time; kept as it was.
     NotAsked,
     /// Switched off; left out.
@@ -167,10 +173,10 @@ pub async fn sync(
         }
         Some(fetcher::fetch(options, http, cache_ref, source, report_ref.as_ref()).await)
     };
-    let inputs: Vec<Option<DriverInput>> = futures::stream::iter(SOURCES.iter().map(one))
-        .buffered(crate::limits::PARALLEL)
-        .collect()
-        .await;
+    // Collected first: a stream that holds the closure itself is not `Send` for every lifetime.
+    let asked: Vec<_> = SOURCES.iter().map(one).collect();
+    let inputs: Vec<Option<DriverInput>> =
+        futures::stream::iter(asked).buffered(crate::limits::PARALLEL).collect().await;
     let (options, build_cache) = (options.clone(), cache.clone());
     let build = move || build(&options, &build_cache, previous.as_deref(), inputs, report.as_ref());
     let outcome = tokio::task::spawn_blocking(build).await;
@@ -262,7 +268,7 @@ impl Run<'_> {
                     documents.push(self.document(source, one)?);
                 }
                 self.retired(source, &mut documents)?;
-                summary(&documents)
+                self.summary(source, &documents)
             }
         };
         let records = self.builder.parts()[first_part..].iter().map(|part| part.records).sum();
@@ -270,6 +276,7 @@ impl Run<'_> {
             DriverState::Failed { .. } => Stage::Failed,
             DriverState::Updated
             | DriverState::Unchanged
+            | DriverState::Absent { .. }
             | DriverState::NotAsked
             | DriverState::Disabled => Stage::Done { records },
         };
@@ -430,6 +437,38 @@ impl Run<'_> {
         }
         Ok(())
     }
+
+    /// The state of a driver from those of its documents.
+    fn summary(&self, source: &Source, documents: &[DocumentResult]) -> DriverState {
+        let reasons: Vec<&str> = documents
+            .iter()
+            .filter_map(|document| match &document.state {
+                DocumentState::Failed { reason, .. } => Some(reason.as_str()),
+                DocumentState::Updated
+                | DocumentState::Unchanged
+                | DocumentState::Absent
+                | DocumentState::Retired => None,
+            })
+            .collect();
+        if !reasons.is_empty() {
+            return DriverState::Failed { reason: reasons.join("; ") };
+        }
+        let any = |state: &DocumentState| documents.iter().any(|document| document.state == *state);
+        if any(&DocumentState::Updated) {
+            return DriverState::Updated;
+        }
+        if any(&DocumentState::Unchanged) {
+            return DriverState::Unchanged;
+        }
+        let location = self.options.base(source).to_string();
+        let known = self
+            .previous
+            .is_some_and(|previous| previous.parts().iter().any(|p| p.driver == source.name));
+        if self.options.is_mirrored(source) && !known {
+            return DriverState::Absent { location };
+        }
+        DriverState::Failed { reason: format!("{location}: none of its documents is there") }
+    }
 }
 
 /// Why a document is not in the generation.
@@ -444,30 +483,4 @@ impl From<String> for Unusable {
     fn from(reason: String) -> Self {
         Self::Document(reason)
     }
-}
-
-/// The state of a driver from those of its documents.
-fn summary(documents: &[DocumentResult]) -> DriverState {
-    let reasons: Vec<&str> = documents
-        .iter()
-        .filter_map(|document| match &document.state {
-            DocumentState::Failed { reason, .. } => Some(reason.as_str()),
-            DocumentState::Updated
-            | DocumentState::Unchanged
-            | DocumentState::Absent
-            | DocumentState::Retired => None,
-        })
-        .collect();
-    if !reasons.is_empty() {
-        return DriverState::Failed { reason: reasons.join("; ") };
-    }
-    let any = |state: &DocumentState| documents.iter().any(|document| document.state == *state);
-    if any(&DocumentState::Updated) {
-        return DriverState::Updated;
-    }
-    if any(&DocumentState::Unchanged) {
-        return DriverState::Unchanged;
-    }
-    let first = documents.first().map(|document| document.location.as_str()).unwrap_or_default();
-    DriverState::Failed { reason: format!("none of its documents exists, for instance {first}") }
 }

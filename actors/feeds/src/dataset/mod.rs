@@ -17,16 +17,18 @@ mod builder;
 mod format;
 mod manifest;
 mod open;
+mod part;
 mod search;
 mod table;
 
 use kedge_artifact::advisory::{Affected, Scope};
 use serde::{Deserialize, Serialize};
 
-pub use builder::{BuildError, GenerationBuilder, Origin, PartBuilder};
+pub use builder::{BuildError, GenerationBuilder};
 pub use format::FORMAT_VERSION;
 pub use manifest::{DriverManifest, InputManifest, Manifest};
 pub use open::{Dataset, DatasetError};
+pub use part::{Origin, PartBuilder};
 pub use search::{Group, Hit};
 
 /// Version of the normalisation: raised when the same input gives different records, so that

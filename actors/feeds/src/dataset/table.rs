@@ -22,7 +22,7 @@ pub(super) struct Table {
 impl Table {
     /// Opens a table of entries of `width` bytes.
     pub(super) fn open(reader: &dyn ReadAt, span: Span, width: u64) -> Result<Self, DatasetError> {
-        if span.length % width != 0 {
+        if !span.length.is_multiple_of(width) {
             return Err(DatasetError::Damaged("an index has a broken length".into()));
         }
         // The span lies inside the file, so the sample is 1/512 of the file at most.

@@ -25,6 +25,7 @@ fn osv_ranges_versions_aliases_and_names() {
     assert_eq!(first.severities.len(), 1, "a vector that cannot be read is no statement");
     assert_eq!(first.severities[0].score, Some(9.8));
     assert_eq!(first.severities[0].scheme, SeverityScheme::Cvss31);
+    assert_eq!(first.severities[0].source, "pysec");
     let row = row(&all, "PYSEC-2030-1", "pypi");
     assert_eq!((row.package.as_str(), row.level), ("test-pkg", Level::Module));
     assert_eq!(row.ranges.len(), 2, "git ranges are left out");
@@ -85,6 +86,13 @@ fn alpine_items_with_several_ids_and_not_affected_rows() {
     let never = row(&all, "CVE-2030-4003", "alpine:3.19");
     assert_eq!(never.verdict, Verdict::Unaffected);
     assert!(never.ranges.is_empty() && never.fix.versions.is_empty());
+}
+
+#[test]
+fn an_alpine_repository_without_fixes_is_empty() {
+    let text = br#"{"distroversion":"v3.3","reponame":"community","packages":null}"#;
+    let (all, report) = advisories("alpine", "v3.3/community.json", text);
+    assert_eq!((all.len(), report.problems.len()), (0, 0));
 }
 
 #[test]

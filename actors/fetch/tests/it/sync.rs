@@ -118,11 +118,16 @@ async fn an_empty_mirror_gives_no_generation() {
     let outcome = run(&options, None).await;
     assert_eq!((&outcome.file, outcome.changed), (&None, false));
     assert!(!options.output.exists());
-    assert!(reason(&outcome, "osv").contains("none of its documents exists"));
-    // Nor does it replace a good one.
+    for driver in ["osv", "alpine", "kev"] {
+        assert!(matches!(state(&outcome, driver), DriverState::Absent { .. }), "{driver}");
+    }
+    // Nor does it replace a good one, and then it is a failure.
     let good = Place::with_mirror();
     let first = run(&good.options(1000), None).await;
-    assert!(run(&place.options(2000), first.file.as_deref()).await.file.is_none());
+    let second = run(&place.options(2000), first.file.as_deref()).await;
+    assert!(second.file.is_none());
+    assert!(reason(&second, "osv").contains("gone"));
+    assert!(reason(&second, "alpine").contains("none of its documents"));
 }
 
 #[tokio::test]
