@@ -8,31 +8,21 @@ use std::time::Duration;
 
 use kedge_model::command::{Command, Entry, Response};
 use kedge_model::event::Event;
-use kedge_model::rejection::Rejection;
 use kedge_model::tokens::{Caller, NodeId, RequestId};
 use kedge_storage::blobs::Blobs;
-use kedge_storage::codec::CodecError;
 use kedge_storage::data_dir::DataDir;
 use kedge_storage::kv::{KvError, KvStats, View};
-use kedge_storage::log::{Log, LogError};
+use kedge_storage::log::Log;
 use kedge_storage::sled::SledKv;
-use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::consensus::snapshot::SnapshotError;
-use crate::consensus::{Consensus, EngineError, MakeSnapshotError, StateStore};
+use crate::consensus::{Consensus, StateStore};
+use crate::errors::{ProposeError, ShutdownError, SnapshotNowError, StoppedError, Unavailable};
 use crate::events::Events;
 use crate::identity::Identity;
 use crate::limits::{ENTRY_BYTES_MAX, PROPOSAL_BYTES_IN_FLIGHT_MAX, PROPOSALS_IN_FLIGHT_MAX};
 use crate::options::Clock;
-
-/// A client that was told to come back waits this long when a leader is being found.
-const RETRY_ELECTION: Duration = Duration::from_secs(1);
-/// And this long when too many proposals are waiting.
-const RETRY_OVERLOAD: Duration = Duration::from_millis(200);
-/// And this long when the disk is full: somebody has to act.
-const RETRY_DISK: Duration = Duration::from_secs(10);
 
 /// The cluster, as one node sees it. Cheap to clone; the node runs until [`Handle::shutdown`].
 #[derive(Clone)]
@@ -53,8 +43,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) propose_timeout: Duration,
     pub(crate) disk: Arc<DiskReserve>,
-    pub(crate) proposals: Semaphore,
-    pub(crate) proposal_bytes: Semaphore,
+    pub(crate) proposals: Arc<Semaphore>,
+    pub(crate) proposal_bytes: Arc<Semaphore>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) failure: watch::Receiver<Option<String>>,
     // Taken by the first shutdown.
@@ -74,152 +64,6 @@ pub(crate) struct Running {
 pub(crate) struct DiskReserve {
     pub(crate) reserve_bytes: u64,
     pub(crate) is_low: AtomicBool,
-}
-
-/// Why a command did not take effect, or is not known to have.
-#[derive(Debug, Error)]
-pub enum ProposeError {
-    /// It was applied and refused; asking again gives the same answer.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// Not now; the same request id may be proposed again.
-    #[error("the cluster does not take commands: {reason}")]
-    Unavailable {
-        /// Why.
-        reason: Unavailable,
-        /// When it makes sense to come back.
-        retry_after: Duration,
-    },
-    /// The entry is over [`ENTRY_BYTES_MAX`]; what is large belongs in a blob.
-    #[error("command has {bytes} bytes, ENTRY_BYTES_MAX is {limit}")]
-    TooLarge {
-        /// Its size when encoded.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// The command cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] CodecError),
-    /// The system gave no random bytes.
-    #[error("no random bytes for a command: {0}")]
-    Random(getrandom::Error),
-    /// This node has stopped or is stopping.
-    #[error("the node has stopped: {0}")]
-    Stopped(String),
-}
-
-/// See [`ProposeError::Unavailable`].
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Unavailable {
-    /// No leader is known; nothing was written.
-    #[error("there is no leader")]
-    NoLeader,
-    /// Another node leads; nothing was written.
-    #[error("{leader} leads, not this node")]
-    NotLeader {
-        /// Who leads.
-        leader: NodeId,
-    },
-    /// No majority answers.
-    #[error("no majority of the voters answers")]
-    NoQuorum,
-    /// Leadership changed meanwhile; whether the command took effect is not known.
-    #[error("leadership changed, the outcome is not known")]
-    LeaderChanged,
-    /// Not committed in time; whether the command will take effect is not known.
-    #[error("not committed in time, the outcome is not known")]
-    Timeout,
-    /// Too many commands are waiting; nothing was written.
-    #[error(
-        "too many commands are waiting (PROPOSALS_IN_FLIGHT_MAX, PROPOSAL_BYTES_IN_FLIGHT_MAX)"
-    )]
-    Overloaded,
-    /// The disk is nearly full; nothing was written.
-    #[error("less than {reserve_bytes} bytes are free on the disk of the data folder")]
-    DiskFull {
-        /// What must stay free.
-        reserve_bytes: u64,
-    },
-}
-
-impl Unavailable {
-    /// True when the command may have taken effect; proposing it again under the same request id
-    /// tells.
-    #[must_use]
-    pub const fn is_outcome_unknown(&self) -> bool {
-        match self {
-            Self::LeaderChanged | Self::Timeout => true,
-            Self::NoLeader
-            | Self::NotLeader { .. }
-            | Self::NoQuorum
-            | Self::Overloaded
-            | Self::DiskFull { .. } => false,
-        }
-    }
-
-    const fn retry_after(&self) -> Duration {
-        match self {
-            Self::Overloaded => RETRY_OVERLOAD,
-            Self::DiskFull { .. } => RETRY_DISK,
-            Self::NoLeader
-            | Self::NotLeader { .. }
-            | Self::NoQuorum
-            | Self::LeaderChanged
-            | Self::Timeout => RETRY_ELECTION,
-        }
-    }
-}
-
-impl From<Unavailable> for ProposeError {
-    fn from(reason: Unavailable) -> Self {
-        let retry_after = reason.retry_after();
-        Self::Unavailable { reason, retry_after }
-    }
-}
-
-impl From<EngineError> for ProposeError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::NotLeader { leader: Some(leader) } => {
-                Unavailable::NotLeader { leader }.into()
-            }
-            EngineError::NotLeader { leader: None } => Unavailable::NoLeader.into(),
-            EngineError::NoQuorum => Unavailable::NoQuorum.into(),
-            EngineError::Unknown { leader: _ } => Unavailable::LeaderChanged.into(),
-            EngineError::Stopped(reason) => Self::Stopped(reason),
-        }
-    }
-}
-
-/// The node has stopped or is stopping, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the node has stopped: {0}")]
-pub struct StoppedError(pub String);
-
-/// Why there is no new snapshot.
-#[derive(Debug, Error)]
-pub enum SnapshotNowError {
-    /// It could not be written; the node goes on.
-    #[error(transparent)]
-    Write(#[from] SnapshotError),
-    /// This node has stopped or is stopping.
-    #[error("the node has stopped: {0}")]
-    Stopped(String),
-}
-
-/// Why a node did not stop cleanly. What was acknowledged is in the log all the same.
-#[derive(Debug, Error)]
-pub enum ShutdownError {
-    /// The log could not be flushed.
-    #[error("flushing the log: {0}")]
-    Log(#[from] LogError),
-    /// The state store could not be closed; it will be rebuilt at the next start.
-    #[error("closing the state store: {0}")]
-    Store(#[from] KvError),
-    /// A task of the node panicked.
-    #[error("stopping the node: {0}")]
-    Task(#[from] tokio::task::JoinError),
 }
 
 /// Where the node stands. Indexes are positions in the log.
@@ -313,12 +157,21 @@ impl Handle {
             return Err(Unavailable::DiskFull { reserve_bytes }.into());
         }
         let overloaded = |_| ProposeError::from(Unavailable::Overloaded);
-        let _place = inner.proposals.try_acquire().map_err(overloaded)?;
+        let place = Arc::clone(&inner.proposals).try_acquire_owned().map_err(overloaded)?;
         let bytes = u32::try_from(encoded.len()).expect("checked against ENTRY_BYTES_MAX");
-        let _room = inner.proposal_bytes.try_acquire_many(bytes).map_err(overloaded)?;
-        let written = inner.consensus.write(encoded);
+        let room =
+            Arc::clone(&inner.proposal_bytes).try_acquire_many_owned(bytes).map_err(overloaded)?;
+        let consensus = Arc::clone(&inner.consensus);
+        // A task of its own: when the caller gives up, the entry is still in the log's queue, and
+        // must go on to count.
+        let written = tokio::spawn(async move {
+            let outcome = consensus.write(encoded).await;
+            drop((place, room));
+            outcome
+        });
         match tokio::time::timeout(inner.propose_timeout, written).await {
-            Ok(outcome) => Ok(outcome??),
+            Ok(Ok(outcome)) => Ok(outcome??),
+            Ok(Err(error)) => Err(ProposeError::Stopped(error.to_string())),
             Err(_) => Err(Unavailable::Timeout.into()),
         }
     }
@@ -412,11 +265,7 @@ impl Handle {
     /// # Errors
     /// The node stopped before.
     pub async fn wait_for(&self, is_met: impl Fn(&Metrics) -> bool) -> Result<(), StoppedError> {
-        let waited = self.inner.consensus.wait(|_| is_met(&self.metrics())).await;
-        waited.map_err(|error| match error {
-            EngineError::Stopped(reason) => StoppedError(reason),
-            other => StoppedError(format!("{other:?}")),
-        })
+        Ok(self.inner.consensus.wait(|_| is_met(&self.metrics())).await?)
     }
 
     /// Sizes of the state store; walks all of it, so not for a busy path.
@@ -454,15 +303,8 @@ impl Handle {
     /// It could not be written, or the node stopped.
     pub async fn snapshot_now(&self) -> Result<u64, SnapshotNowError> {
         let consensus = &self.inner.consensus;
-        let stopped = |error| match error {
-            EngineError::Stopped(reason) => SnapshotNowError::Stopped(reason),
-            other => SnapshotNowError::Stopped(format!("{other:?}")),
-        };
-        let index = consensus.make_snapshot().await.map_err(|error| match error {
-            MakeSnapshotError::Write(error) => SnapshotNowError::Write(error),
-            MakeSnapshotError::Engine(error) => stopped(error),
-        })?;
-        consensus.purge_covered().await.map_err(stopped)?;
+        let index = consensus.make_snapshot().await?;
+        consensus.purge_covered().await?;
         Ok(index)
     }
 
@@ -519,8 +361,9 @@ impl fmt::Debug for Handle {
 }
 
 /// The limits of proposals, fresh.
-pub(crate) fn proposal_limits() -> (Semaphore, Semaphore) {
-    (Semaphore::new(PROPOSALS_IN_FLIGHT_MAX), Semaphore::new(PROPOSAL_BYTES_IN_FLIGHT_MAX))
+pub(crate) fn proposal_limits() -> (Arc<Semaphore>, Arc<Semaphore>) {
+    let limit = |count| Arc::new(Semaphore::new(count));
+    (limit(PROPOSALS_IN_FLIGHT_MAX), limit(PROPOSAL_BYTES_IN_FLIGHT_MAX))
 }
 
 fn random() -> Result<[u8; 16], ProposeError> {

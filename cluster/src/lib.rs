@@ -13,6 +13,7 @@
 pub mod limits;
 pub mod options;
 
+pub mod errors;
 pub mod handle;
 pub mod identity;
 
@@ -21,9 +22,8 @@ mod events;
 mod start;
 
 pub use consensus::snapshot::SnapshotError;
-pub use handle::{
-    Handle, Metrics, ProposeError, ShutdownError, SnapshotNowError, StoppedError, Unavailable,
-};
+pub use errors::{ProposeError, ShutdownError, SnapshotNowError, StoppedError, Unavailable};
+pub use handle::{Handle, Metrics};
 pub use identity::Identity;
 pub use options::{Engine, Options};
 pub use start::{StartError, start};

@@ -89,12 +89,7 @@ pub enum StartError {
 
 impl From<EngineError> for StartError {
     fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Stopped(reason) => Self::Consensus(reason),
-            EngineError::NotLeader { .. } | EngineError::NoQuorum | EngineError::Unknown { .. } => {
-                Self::Consensus(format!("{error:?}"))
-            }
-        }
+        Self::Consensus(error.to_string())
     }
 }
 
@@ -227,7 +222,7 @@ fn sled_dir(data: &DataDir) -> std::path::PathBuf {
 /// lost its votes.
 fn check_reach(log: &Log, store: &StateStore, data: &DataDir) -> Result<(), StartError> {
     let applied = store.applied().0.map(|applied| applied.id.index);
-    let snapshot = store.folder().newest().map(|snapshot| snapshot.index());
+    let snapshot = store.folder().newest().and_then(|snapshot| snapshot.index());
     let reach = applied.max(snapshot);
     let log_dir = || data.log().display().to_string();
     if let (Some(state_index), None) = (reach, log.vote()) {

@@ -85,7 +85,7 @@ fn to_snapshot(file: SnapshotFile) -> io::Result<SnapshotOf> {
         .try_into()
         .map_err(|reason: String| io::Error::new(io::ErrorKind::InvalidData, reason))?;
     let meta = SnapshotMetaOf {
-        last_log_id: Some(file.header.applied.id.into()),
+        last_log_id: file.header.applied.map(|applied| applied.id.into()),
         last_membership: membership,
     };
     Ok(SnapshotOf { meta, snapshot: file })

@@ -20,7 +20,6 @@ mod suite;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -115,15 +114,19 @@ const HEARTBEAT_MS: u64 = 250;
 const ELECTION_MS: (u64, u64) = (1_000, 2_000);
 
 /// Why the engine did not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EngineError {
     /// Another node leads, or none. Nothing was written.
+    #[error("this node does not lead")]
     NotLeader { leader: Option<NodeId> },
     /// No majority answered.
+    #[error("no majority of the voters answers")]
     NoQuorum,
     /// Leadership changed under a command; whether it took effect is not known.
+    #[error("leadership changed")]
     Unknown { leader: Option<NodeId> },
     /// The engine has stopped, and why.
+    #[error("{0}")]
     Stopped(String),
 }
 
@@ -356,24 +359,24 @@ impl Consensus {
     /// The snapshot could not be written (the engine goes on), or the engine stopped.
     pub(crate) async fn make_snapshot(&self) -> Result<u64, MakeSnapshotError> {
         let _alone = self.making_snapshot.lock().await;
-        let applied = self.store.applied().0.map(|applied| applied.id.index);
-        let newest = self.store.folder().newest().map(|snapshot| snapshot.index());
+        let applied = self.store.applied().0;
+        let newest = self.store.folder().newest();
         let index = match newest {
-            Some(newest) if Some(newest) == applied => newest,
+            Some(newest) if newest.header.applied == applied => newest.index(),
             Some(_) | None => {
                 let store = Arc::clone(&self.store);
                 let made = tokio::task::spawn_blocking(move || store.make_snapshot()).await;
-                let made = made.map_err(|error| io_stopped(&io::Error::other(error)))??;
+                let made = made.map_err(|error| EngineError::Stopped(error.to_string()))??;
                 let index = made.index();
                 self.store.prepare(made);
                 index
             }
         };
-        if self.status().snapshot_index < Some(index) {
+        if self.status().snapshot_index < index {
             self.raft.trigger().snapshot().await.map_err(EngineError::from)?;
-            self.wait(|status| status.snapshot_index >= Some(index)).await?;
+            self.wait(|status| status.snapshot_index >= index).await?;
         }
-        Ok(index)
+        Ok(index.unwrap_or(0))
     }
 
     /// Lets the log go up to the older of the kept snapshots.
@@ -401,10 +404,6 @@ impl Consensus {
     }
 }
 
-fn io_stopped(error: &io::Error) -> EngineError {
-    EngineError::Stopped(error.to_string())
-}
-
 /// Why there is no new snapshot.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MakeSnapshotError {
@@ -412,12 +411,6 @@ pub(crate) enum MakeSnapshotError {
     #[error(transparent)]
     Write(#[from] SnapshotError),
     /// The engine stopped.
-    #[error("consensus stopped: {0:?}")]
-    Engine(EngineError),
-}
-
-impl From<EngineError> for MakeSnapshotError {
-    fn from(error: EngineError) -> Self {
-        Self::Engine(error)
-    }
+    #[error("consensus stopped: {0}")]
+    Engine(#[from] EngineError),
 }

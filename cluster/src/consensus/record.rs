@@ -166,10 +166,17 @@ pub(crate) struct AppliedRecord {
 pub(crate) struct SnapshotHeader {
     /// Id of the cluster; a file of another cluster is refused.
     pub(crate) cluster: [u8; 16],
-    /// How far the state in the file is.
-    pub(crate) applied: AppliedRecord,
+    /// How far the state in the file is; `None` for the state before the first entry.
+    pub(crate) applied: Option<AppliedRecord>,
     /// The membership in effect there.
     pub(crate) membership: MembershipRecord,
     /// The builder's clock, milliseconds since 1970; only for people.
     pub(crate) created_ms: i64,
+}
+
+impl SnapshotHeader {
+    /// Index of the last entry in the snapshot.
+    pub(crate) fn index(&self) -> Option<u64> {
+        self.applied.map(|applied| applied.id.index)
+    }
 }

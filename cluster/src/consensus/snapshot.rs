@@ -50,8 +50,8 @@ pub(crate) struct SnapshotFile {
 
 impl SnapshotFile {
     /// Index of the last entry in it.
-    pub(crate) fn index(&self) -> u64 {
-        self.header.applied.id.index
+    pub(crate) fn index(&self) -> Option<u64> {
+        self.header.index()
     }
 }
 

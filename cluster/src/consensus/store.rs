@@ -183,7 +183,7 @@ impl StateStore {
     /// applied meanwhile.
     ///
     /// # Errors
-    /// Nothing was applied yet, or a failure of the store or the file system; the old snapshots
+    /// A failure of the store or the file system; the old snapshots
     /// stay.
     pub(crate) fn make_snapshot(&self) -> Result<SnapshotFile, SnapshotError> {
         let _alone = self.snapshotting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,8 +201,7 @@ impl StateStore {
         writer.cut = Some(Cut::default());
         SnapshotHeader {
             cluster: self.cluster,
-            // Of an empty state: index 0 of no leader, which every log covers.
-            applied: writer.applied.unwrap_or_default(),
+            applied: writer.applied,
             membership: (&writer.membership).into(),
             created_ms: (self.clock)(),
         }
@@ -261,11 +260,13 @@ impl StateStore {
         self.load(&snapshot)?;
         let applied = snapshot.header.applied;
         let mut batch = Batch::new();
-        batch.put(applied_key(), encoding::encode_applied(&applied));
+        if let Some(applied) = &applied {
+            batch.put(applied_key(), encoding::encode_applied(applied));
+        }
         batch.put(membership_key(), encoding::encode_membership(&membership));
         self.kv.apply(batch)?;
         self.kv.durable_point()?;
-        writer.applied = Some(applied);
+        writer.applied = applied;
         writer.membership = membership;
         Ok(())
     }

@@ -141,7 +141,7 @@ fn a_store_loaded_from_a_snapshot_goes_on_the_same() {
     let first = memory(&a);
     apply(&first, 0..700);
     let snapshot = first.make_snapshot().unwrap();
-    assert_eq!(snapshot.index(), 699);
+    assert_eq!(snapshot.index(), Some(699));
 
     let second = memory(&b);
     // What was there before must be gone afterwards.
@@ -151,7 +151,7 @@ fn a_store_loaded_from_a_snapshot_goes_on_the_same() {
     apply(&first, 700..900);
     apply(&second, 700..900);
     assert_same_state(&first, &second);
-    assert_eq!(second.folder().newest().unwrap().index(), 699);
+    assert_eq!(second.folder().newest().unwrap().index(), Some(699));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_snapshot_made_while_entries_are_applied_is_of_one_point() {
     // Whatever point it is of, going on from there must lead to the same state.
     let restored = memory(&b);
     restored.install(&snapshot).unwrap();
-    apply(&restored, snapshot.index() + 1..before + 600);
+    apply(&restored, snapshot.index().unwrap() + 1..before + 600);
     assert_same_state(&restored, &store);
 }
 
@@ -184,6 +184,16 @@ fn a_crash_while_a_snapshot_is_loaded_leaves_an_empty_store() {
     let store = open(&dir, Arc::clone(&kv) as Arc<dyn Kv>);
     assert_eq!(store.applied().0, None);
     assert!(content(&store).is_empty());
+}
+
+#[test]
+fn a_snapshot_of_nothing_is_not_one_of_the_first_entry() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let snapshot = memory(&a).make_snapshot().unwrap();
+    let store = memory(&b);
+    store.install(&snapshot).unwrap();
+    assert_eq!(store.applied().0, None);
+    apply(&store, 0..10);
 }
 
 #[test]

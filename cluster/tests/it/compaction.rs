@@ -15,9 +15,8 @@ const EVERY: u64 = 500;
 #[tokio::test]
 async fn the_folder_stays_small() {
     let dir = tempfile::tempdir().unwrap();
-    let small =
-        |_| Options { snapshot_every_entries: EVERY, ..options(dir.path(), Engine::Memory) };
-    let node = start(small(())).await;
+    let small = || Options { snapshot_every_entries: EVERY, ..options(dir.path(), Engine::Memory) };
+    let node = start(small()).await;
     propose(&node, bootstrap()).await.unwrap();
     propose(&node, create(0)).await.unwrap();
     propose_many(&node, (0..6_000).map(change).collect()).await;
@@ -37,7 +36,7 @@ async fn the_folder_stays_small() {
     let bytes = folder_bytes(dir.path());
     assert!(bytes <= bytes_max, "{bytes} > {bytes_max}");
 
-    let node = start(small(())).await;
+    let node = start(small()).await;
     assert_eq!(names(&node), ["account-000000", "admin"]);
     stop(node).await;
 }

@@ -163,6 +163,8 @@ async fn a_command_that_is_not_committed_in_time_has_an_unknown_outcome() {
     let ProposeError::Unavailable { reason, retry_after } = error else { panic!("{error}") };
     assert_eq!(reason, Unavailable::Timeout);
     assert!(reason.is_outcome_unknown() && retry_after > Duration::ZERO);
+    // It still counts: whoever gave up waiting has not made room in the log's queue.
+    assert_eq!(node.metrics().proposals_in_flight_count, 1);
     control.hold(false);
     // It was not lost either.
     node.wait_for(|_| names(&node).contains(&expected(0..1)[0])).await.unwrap();
@@ -186,7 +188,11 @@ async fn too_many_commands_at_once_are_turned_away() {
     let (answers, ()) = tokio::join!(proposals, release);
     let refused = answers.into_iter().filter_map(Result::err).map(|error| match error {
         ProposeError::Unavailable { reason, .. } => reason,
-        other => panic!("{other}"),
+        error @ (ProposeError::Rejected(_)
+        | ProposeError::TooLarge { .. }
+        | ProposeError::Encode(_)
+        | ProposeError::Random(_)
+        | ProposeError::Stopped(_)) => panic!("{error}"),
     });
     assert_eq!(refused.collect::<Vec<_>>(), vec![Unavailable::Overloaded; surplus]);
     assert_eq!(names(&node).len(), PROPOSALS_IN_FLIGHT_MAX + 1);

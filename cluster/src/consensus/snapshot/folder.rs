@@ -57,7 +57,7 @@ impl SnapshotFolder {
     pub(crate) fn purgeable_index(&self) -> Option<u64> {
         let known = self.known();
         let older = known.len().checked_sub(SNAPSHOTS_KEPT)?;
-        known.get(older).map(SnapshotFile::index)
+        known.get(older).and_then(SnapshotFile::index)
     }
 
     /// Begins a new snapshot.
@@ -65,7 +65,7 @@ impl SnapshotFolder {
     /// # Errors
     /// A failure of the file system.
     pub(crate) fn create(&self, header: SnapshotHeader) -> Result<SnapshotWriter, SnapshotError> {
-        let target = self.path(header.applied.id.index);
+        let target = self.path(header.index());
         SnapshotWriter::create(self.temporary_path(), target, header)
     }
 
@@ -115,7 +115,8 @@ impl SnapshotFolder {
         }
     }
 
-    fn path(&self, index: u64) -> PathBuf {
+    fn path(&self, index: Option<u64>) -> PathBuf {
+        let index = index.unwrap_or(0);
         self.dir.join(format!("{index:020}{SUFFIX}"))
     }
 

@@ -8,7 +8,7 @@ const CLUSTER: [u8; 16] = [7; 16];
 
 fn header(index: u64) -> SnapshotHeader {
     let id = LogIdRecord { term: 1, node: 1, index };
-    let applied = AppliedRecord { id, digest: [9; 32] };
+    let applied = Some(AppliedRecord { id, digest: [9; 32] });
     SnapshotHeader { cluster: CLUSTER, applied, created_ms: 5, ..SnapshotHeader::default() }
 }
 
@@ -52,9 +52,10 @@ fn format_1_is_pinned() {
     let bytes = fs::read(&snapshot.path).unwrap();
     assert_eq!(snapshot.path.file_name().unwrap(), "00000000000000000003.snapshot");
     let (content, checksum) = bytes.split_at(bytes.len() - 32);
-    let golden = "4b45444745534e50 01000000 39000000".replace(' ', "");
+    let golden = "4b45444745534e50 01000000 3a000000".replace(' ', "");
     // Codec bytes, cluster, log id, digest, empty membership, time.
-    let encoded_header = format!("0101{}010103{}000000{}", "07".repeat(16), "09".repeat(32), "0a");
+    let encoded_header =
+        format!("0101{}01010103{}000000{}", "07".repeat(16), "09".repeat(32), "0a");
     let records = "03000000 05000000 6b6579 76616c7565 ffffffff 0100000000000000".replace(' ', "");
     assert_eq!(hex::encode(content), format!("{golden}{encoded_header}{records}"));
     assert_eq!(checksum, <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(content)));
