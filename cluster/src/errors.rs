@@ -33,7 +33,7 @@ pub enum ProposeError {
         /// When it makes sense to come back.
         retry_after: Duration,
     },
-    /// The entry is over [`ENTRY_BYTES_MAX`]; what is large belongs in a blob.
+    /// The entry is over [`ENTRY_BYTES_MAX`](crate::limits::ENTRY_BYTES_MAX); what is large belongs in a blob.
     #[error("command has {bytes} bytes, ENTRY_BYTES_MAX is {limit}")]
     TooLarge {
         /// Its size when encoded.

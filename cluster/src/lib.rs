@@ -1,7 +1,7 @@
 //! Agreement: commands become entries of a replicated, durable log, and entries become state, the
 //! same on every node.
 //!
-//! [`start`] brings a node up and gives a [`Handle`]. [`Handle::propose`] is the only way in which
+//! [`start()`] brings a node up and gives a [`Handle`]. [`Handle::propose`] is the only way in which
 //! the replicated state changes; it answers after the entry is durable on a majority and applied
 //! here. The log is the truth. The state store is a cache of the newest snapshot and the log, and
 //! is rebuilt from them whenever it cannot be trusted.

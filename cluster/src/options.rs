@@ -32,7 +32,7 @@ pub enum Engine {
     Memory,
 }
 
-/// See [`crate::start`]. [`Options::new`] gives the defaults.
+/// See [`crate::start()`]. [`Options::new`] gives the defaults.
 #[derive(Clone)]
 pub struct Options {
     /// The data folder; made when it is missing.

@@ -15,7 +15,7 @@ use kedge_storage::data_dir::{DataDir, DataDirError};
 use kedge_storage::kv::{Kv, KvError};
 use kedge_storage::log::{Log, LogError, LogOptions};
 use kedge_storage::memory::MemoryKv;
-use kedge_storage::sled::{self, OpenOutcome, SledKv, SledOptions};
+use kedge_storage::sled::{OpenOutcome, SledKv, SledOptions, open_or_set_aside, remove_set_aside};
 use thiserror::Error;
 use tokio::sync::{Mutex, watch};
 use tokio::time::MissedTickBehavior;
@@ -199,7 +199,7 @@ fn open_kv(options: &Options, data: &DataDir) -> Result<OpenedKv, KvError> {
     };
     let dir = sled_dir(data);
     let sled_options = SledOptions { cache_bytes, ..SledOptions::default() };
-    let (kv, outcome) = sled::open_or_set_aside(&dir, &sled_options, data.boot_id())?;
+    let (kv, outcome) = open_or_set_aside(&dir, &sled_options, data.boot_id())?;
     match outcome {
         OpenOutcome::Clean => {}
         OpenOutcome::SetAside { path, reason } => {
@@ -243,7 +243,7 @@ fn forget_set_aside(options: &Options, data: &DataDir) {
     if options.engine == Engine::Memory {
         return;
     }
-    if let Err(error) = sled::remove_set_aside(&sled_dir(data)) {
+    if let Err(error) = remove_set_aside(&sled_dir(data)) {
         tracing::warn!(%error, "cannot remove the state store that was set aside");
     }
 }
