@@ -59,7 +59,8 @@ impl BlobStream {
             backoff,
             deadline,
         };
-        stream.connect().await?;
+        let first = stream.session.fetch(&stream.ask, deadline).await?;
+        stream.accept(first)?;
         Ok(stream)
     }
 
@@ -106,7 +107,12 @@ impl BlobStream {
 
     /// Some bytes of the current answer, perhaps none.
     async fn receive(&mut self) -> Result<Bytes, Error> {
-        self.connect().await?;
+        if self.response.is_none() {
+            self.ask.offset = self.offset;
+            // One try: the resumptions are counted and spaced in `chunk`.
+            let response = self.session.fetch_once(&self.ask, self.deadline).await?;
+            self.accept(response)?;
+        }
         let Some(response) = &mut self.response else { return Ok(Bytes::new()) };
         let (host, url) = (label(response.url()), response.url().clone());
         let chunk = tokio::time::timeout_at(self.deadline, response.chunk()).await;
@@ -131,13 +137,8 @@ impl BlobStream {
         Ok(chunk)
     }
 
-    /// Makes sure that there is an answer to read from.
-    async fn connect(&mut self) -> Result<(), Error> {
-        if self.response.is_some() {
-            return Ok(());
-        }
-        self.ask.offset = self.offset;
-        let response = self.session.fetch(&self.ask, self.deadline).await?;
+    /// Takes an answer to read from, when it is about the wanted bytes.
+    fn accept(&mut self, response: reqwest::Response) -> Result<(), Error> {
         let number = |text: &str| text.trim().parse::<u64>().ok();
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         if response.status().as_u16() == 206 {

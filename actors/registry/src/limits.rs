@@ -7,9 +7,6 @@ use std::time::Duration;
 /// nothing larger is portable.
 pub const MANIFEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Largest image configuration. Real ones stay under 100 KiB; long histories reach 1 MiB.
-pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
 /// Largest token answer. Real ones stay under 16 KiB.
 pub const TOKEN_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 

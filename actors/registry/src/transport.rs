@@ -108,10 +108,26 @@ impl Fault {
         } else {
             FaultKind::Tls
         };
-        let mut what = error.to_string();
+        let mut what = if let rustls::Error::InvalidCertificate(certificate) = error {
+            distrust(certificate)
+        } else {
+            error.to_string()
+        };
         what.truncate(what.floor_char_boundary(300));
         Self { kind, what }
     }
+}
+
+/// What is wrong with a certificate, in words for people who set up registries.
+fn distrust(error: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Wrong;
+    if matches!(error, Wrong::UnknownIssuer) {
+        return "its certificate is signed by an unknown authority".into();
+    }
+    if matches!(error, Wrong::Other(_)) {
+        return "its certificate is self-signed or not one for servers".into();
+    }
+    format!("its certificate is not trusted: {error}")
 }
 
 /// The HTTP clients.

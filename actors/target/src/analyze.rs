@@ -243,7 +243,7 @@ impl Work {
         let _permit = acquire().await.map_err(|_| TargetError::Cancelled)?;
         // A second thread for this layer, when nobody else waits for it.
         let is_last = self.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
-        let _second = self.permits.clone().try_acquire_owned().ok().filter(|_| is_last);
+        let second = if is_last { self.permits.clone().try_acquire_owned().ok() } else { None };
         (self.progress)(Progress::LayerStarted { index, bytes: layer.size });
         let input = self.source.open_layer(&layer).await?;
         let facts = match input {
@@ -254,7 +254,7 @@ impl Work {
             }
             LayerInput::Stream(stream) => {
                 let job = self.job(index, &layer, stream.reader);
-                let read = read_layer_on(job, _second.is_some(), &layer.place);
+                let read = read_layer_on(job, second.is_some(), &layer.place);
                 let pump = async {
                     if let Some(pump) = stream.pump {
                         pump.await;

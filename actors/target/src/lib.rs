@@ -28,6 +28,6 @@ pub use error::TargetError;
 pub use progress::{Progress, ProgressSink, quiet};
 pub use source::{Image, ImageSource, LayerInput, LayerSource, LayerStream, RawDocument};
 pub use sources::{
-    DirectorySource, DockerArchiveSource, OciArchiveSource, OciLayoutSource, RegistrySource,
+    DirectorySource, DockerArchiveSource, OciArchiveSource, OciLayoutSource, RegistrySource, open,
 };
 pub use spec::{SpecError, TargetSpec};

@@ -11,6 +11,39 @@ pub use layout::{OciArchiveSource, OciLayoutSource};
 pub use registry::RegistrySource;
 
 use crate::error::TargetError;
+use crate::source::ImageSource;
+use crate::spec::TargetSpec;
+use kedge_artifact::reference::Reference;
+use kedge_registry::{Access, Client};
+use std::sync::Arc;
+
+/// Opens what a person named. `access` says how a registry may be reached and is asked only when
+/// there is one.
+///
+/// # Errors
+/// An archive cannot be read. What else is wrong with a target shows when it is analysed.
+pub async fn open(
+    spec: TargetSpec,
+    client: &Client,
+    access: impl FnOnce(&Reference) -> Access,
+) -> Result<Arc<dyn ImageSource>, TargetError> {
+    Ok(match spec {
+        TargetSpec::Registry(reference) => {
+            let access = access(&reference);
+            Arc::new(RegistrySource::new(client.clone(), access, reference))
+        }
+        TargetSpec::OciDir { path, name } => Arc::new(OciLayoutSource::new(path, name)),
+        TargetSpec::OciArchive { path, name } => {
+            Arc::new(OciArchiveSource::open(path, name).await?)
+        }
+        TargetSpec::DockerArchive { path, name } => {
+            Arc::new(DockerArchiveSource::open(path, name).await?)
+        }
+        TargetSpec::Directory(path) | TargetSpec::File(path) => {
+            Arc::new(DirectorySource::new(path))
+        }
+    })
+}
 
 /// Runs file access where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(

@@ -90,7 +90,7 @@ async fn documents_that_are_no_image_are_named() {
 async fn a_foreign_layer_is_not_fetched_from_its_address() {
     let tar = layers().remove(0);
     let mut store = Store::default();
-    let config = store.put(Store::config(&[tar.clone()], "amd64").as_bytes(), CONFIG);
+    let config = store.put(Store::config(std::slice::from_ref(&tar), "amd64").as_bytes(), CONFIG);
     let blob = store.put(&gzip(&tar), GZIP_LAYER);
     let mut elsewhere = Store::default();
     let served = elsewhere.put(&gzip(&tar), GZIP_LAYER);

@@ -4,8 +4,10 @@ use crate::fixture::{
     MemoryCache, Store, layers, options, package_names, registry_source, run, sbom_bytes,
 };
 use kedge_artifact::digest::Digest;
+use kedge_registry::{Access, Client, Options};
 use kedge_target::{
-    DockerArchiveSource, NoCache, OciArchiveSource, OciLayoutSource, Progress, analyze, quiet,
+    DockerArchiveSource, NoCache, OciArchiveSource, OciLayoutSource, Progress, TargetSpec, analyze,
+    open, quiet,
 };
 use std::sync::{Arc, Mutex};
 
@@ -30,8 +32,19 @@ async fn registry_layout_and_archive_give_the_same_bytes() {
     assert_eq!(from_layout.index, Some(index.digest));
 
     let archive = store.archive(&folder.path().join("oci.tar"), &[image.json()]);
-    let from_archive = run(OciArchiveSource::open(archive, None).await.unwrap()).await.unwrap();
+    let from_archive =
+        run(OciArchiveSource::open(archive.clone(), None).await.unwrap()).await.unwrap();
     assert_eq!(sbom_bytes(&from_archive), expect);
+
+    // As a person names them.
+    let client = Client::new(Options::default()).unwrap();
+    for text in [format!("{host}/team/app:v1"), archive.display().to_string()] {
+        let spec = TargetSpec::parse(&text).unwrap();
+        let source = open(spec, &client, |reference| Access::explicit(&reference.registry));
+        let source = source.await.unwrap();
+        let named = analyze(source, Arc::new(NoCache), options(2), quiet()).await.unwrap();
+        assert_eq!(sbom_bytes(&named), expect, "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
