@@ -298,6 +298,7 @@ impl Feeds {
             let (last_success, error) = match &result.state {
                 DriverState::Updated | DriverState::Unchanged => (Some(now), String::new()),
                 DriverState::Failed { reason } => (last, reason.chars().take(1_000).collect()),
+                DriverState::Absent { location } => (last, format!("nothing at {location}")),
                 DriverState::NotAsked | DriverState::Disabled => (last, String::new()),
             };
             let name = result.driver.to_owned();

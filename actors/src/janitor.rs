@@ -5,11 +5,9 @@ use crate::shared::Shared;
 use kedge_artifact::digest::Digest;
 use kedge_model::command::{Command, Response};
 use kedge_state::{query, schedule};
-use kedge_storage::blobs::BlobDigest;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::task::JoinHandle;
 
 /// What the janitor is told, by its own timers.
@@ -127,14 +125,10 @@ fn sweep(shared: &Shared, referenced: &BTreeSet<Digest>) -> Result<u64, String> 
     let mut count = 0;
     for entry in blobs.list().map_err(|error| error.to_string())? {
         let digest = Digest::from_bytes(*entry.digest.as_bytes());
-        // A young blob may belong to an entry that is being proposed right now.
-        let written = std::fs::metadata(blobs.path(&entry.digest)).and_then(|meta| meta.modified());
-        let age = written.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-        if referenced.contains(&digest) || age.is_none_or(|age| age < COLLECT_AGE_MIN) {
-            continue;
+        if !referenced.contains(&digest) {
+            let removed = blobs.collect(&entry.digest, COLLECT_AGE_MIN);
+            count += u64::from(removed.map_err(|error| error.to_string())?);
         }
-        let name = BlobDigest::new(*digest.as_bytes());
-        count += u64::from(blobs.remove(&name).map_err(|error| error.to_string())?);
     }
     shared.cache.shrink().map_err(|error| error.to_string())?;
     Ok(count)

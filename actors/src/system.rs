@@ -87,8 +87,8 @@ pub struct System {
 pub struct Parts {
     /// The cluster.
     pub handle: Handle,
-    /// The clock.
-    pub clock: Clock,
+    /// Milliseconds since 1970.
+    pub clock: kedge_cluster::options::Clock,
     /// Opens secrets.
     pub vault: Vault,
     /// Settings.
@@ -113,6 +113,7 @@ impl System {
                 StartError::Network(error.to_string())
             })?;
         let registry_options = kedge_registry::Options { allowed_networks, ..Default::default() };
+        let clock: Clock = Arc::new(move || Timestamp(clock()));
         let shared = Arc::new(Shared {
             node: handle.identity().node,
             registry: Client::new(registry_options)?,

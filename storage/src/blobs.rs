@@ -13,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -166,7 +167,7 @@ impl Blobs {
     /// The file system failed; nothing is stored.
     pub fn put(&self, bytes: &[u8]) -> Result<BlobDigest, BlobError> {
         let digest = BlobDigest::of(bytes);
-        if self.stored_bytes(&digest)? == Some(bytes.len() as u64) {
+        if self.touch(&digest, bytes.len() as u64)? {
             // Its name may be seconds old and not on disk yet.
             let path = self.path(&digest);
             files::sync_dir(files::parent(&path))
@@ -297,6 +298,47 @@ impl Blobs {
     pub fn path(&self, digest: &BlobDigest) -> PathBuf {
         let name = digest.to_string();
         self.inner.dir.join(&name[..2]).join(name)
+    }
+
+    /// Makes a stored blob young again, so that nobody collects it before the row that names it
+    /// is written; answers whether it is there with that size.
+    fn touch(&self, digest: &BlobDigest, bytes: u64) -> Result<bool, BlobError> {
+        let _names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.stored_bytes(digest)? != Some(bytes) {
+            return Ok(false);
+        }
+        let path = self.path(digest);
+        OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(SystemTime::now()))
+            .map_err(|error| BlobError::from_io("touching blob", &path, &error))?;
+        Ok(true)
+    }
+
+    /// Removes a blob that nothing names, unless it was stored or stored again within `age`: the
+    /// row that will name it may be on its way. Answers whether it was removed.
+    ///
+    /// # Errors
+    /// A failure of the file system.
+    pub fn collect(&self, digest: &BlobDigest, age: Duration) -> Result<bool, BlobError> {
+        let _names = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path(digest);
+        let modified = match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
+            Ok(modified) => modified,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(BlobError::from_io("looking up blob", &path, &error)),
+        };
+        // A clock that went back makes a blob look young: that only keeps it.
+        let old = SystemTime::now().duration_since(modified).is_ok_and(|since| since >= age);
+        if !old {
+            return Ok(false);
+        }
+        let bytes = self.stored_bytes(digest)?.unwrap_or(0);
+        fs::remove_file(&path)
+            .map_err(|error| BlobError::from_io("removing blob", &path, &error))?;
+        self.inner.count(bytes, 0);
+        Ok(true)
     }
 
     fn stored_bytes(&self, digest: &BlobDigest) -> Result<Option<u64>, BlobError> {

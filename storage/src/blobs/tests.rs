@@ -139,3 +139,24 @@ fn unwritable_folder_names_the_path() {
     let error = Blobs::open(file.join("blobs")).unwrap_err();
     assert!(error.to_string().contains("file/blobs"), "{error}");
 }
+
+#[test]
+fn only_old_blobs_are_collected_and_storing_again_makes_young() {
+    use std::time::{Duration, SystemTime};
+    let (_dir, blobs) = store();
+    let digest = blobs.put(b"result").unwrap();
+    let hour = Duration::from_secs(3_600);
+    assert!(!blobs.collect(&digest, hour).unwrap(), "it is young");
+    let age = || {
+        let file = OpenOptions::new().write(true).open(blobs.path(&digest)).unwrap();
+        file.set_modified(SystemTime::now() - 2 * hour).unwrap();
+    };
+    age();
+    blobs.put(b"result").unwrap();
+    assert!(!blobs.collect(&digest, hour).unwrap(), "it was stored again");
+    age();
+    assert!(blobs.collect(&digest, hour).unwrap());
+    assert!(!blobs.contains(&digest).unwrap());
+    assert_eq!(blobs.total_bytes(), 0);
+    assert!(!blobs.collect(&digest, hour).unwrap(), "there is none");
+}

@@ -26,6 +26,8 @@ pub fn role_permits(role: Role, action: &str) -> bool {
         "listEvents",
         "getEvent",
         "getAccount",
+        "listJobs",
+        "getJob",
     ];
     const WRITE: &[&str] = &[
         "createImage",
@@ -42,6 +44,7 @@ pub fn role_permits(role: Role, action: &str) -> bool {
         "updatePolicy",
         "updateRegistry",
         "updateSubscription",
+        "updateJob",
     ];
     const USERS: &[&str] = &[
         "listUsers",
