@@ -3,14 +3,17 @@
 
 /// Most rows one request or page may touch: keeps one entry's apply short.
 pub const PAGE_ROWS_MAX: usize = 1_000;
-/// Tags remembered for one image: a digest tagged more often shows the newest ones.
-pub const IMAGE_TAGS_MAX: usize = 64;
+/// Tags remembered for one image: a digest tagged more often shows the newest ones. They share
+/// the 32 KiB row with the annotations.
+pub const IMAGE_TAGS_MAX: usize = 24;
 /// Digests remembered for one tag.
 pub const TAG_HISTORY_MAX: usize = 128;
 /// Annotations of one image and bytes of one key or value: they share the 32 KiB row.
 pub const ANNOTATIONS_MAX: usize = 64;
 /// Bytes of an annotation's key or value.
 pub const ANNOTATION_BYTES_MAX: usize = 256;
+/// Bytes of all annotations of an image together.
+pub const ANNOTATIONS_BYTES_MAX: usize = 8_192;
 /// Times a job is tried before it is parked: a fault that survives three nodes is in the input.
 pub const JOB_ATTEMPTS_MAX: u32 = 3;
 /// First wait before a failed job is tried again; doubles with each attempt.

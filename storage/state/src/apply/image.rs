@@ -10,7 +10,8 @@ use kedge_model::event::{Event, EventLevel};
 use kedge_model::image::{AnalysisState, Image, Tag, TagSeen};
 use kedge_model::job::{Job, JobState, Priority, Task};
 use kedge_model::limits::{
-    ANNOTATION_BYTES_MAX, ANNOTATIONS_MAX, IMAGE_TAGS_MAX, PAGE_ROWS_MAX, TAG_HISTORY_MAX,
+    ANNOTATION_BYTES_MAX, ANNOTATIONS_BYTES_MAX, ANNOTATIONS_MAX, IMAGE_TAGS_MAX, PAGE_ROWS_MAX,
+    TAG_HISTORY_MAX,
 };
 use kedge_model::rejection::RejectionCode;
 use kedge_model::tokens::AccountName;
@@ -90,6 +91,13 @@ fn merge_annotations(image: &mut Image, changes: &[(String, String)]) -> Result<
     }
     if image.annotations.len() > ANNOTATIONS_MAX {
         let text = format!("the image has over {ANNOTATIONS_MAX} annotations (ANNOTATIONS_MAX)");
+        return reject(RejectionCode::Limit, text);
+    }
+    let bytes: usize = image.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > ANNOTATIONS_BYTES_MAX {
+        let text = format!(
+            "the annotations have over {ANNOTATIONS_BYTES_MAX} bytes (ANNOTATIONS_BYTES_MAX)"
+        );
         return reject(RejectionCode::Limit, text);
     }
     image.annotations.sort();

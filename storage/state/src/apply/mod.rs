@@ -21,7 +21,7 @@ use kedge_model::job::JobKind;
 use kedge_model::rejection::{Rejection, RejectionCode};
 use kedge_model::tokens::{AccountName, Caller, JobId};
 use kedge_storage::keyspaces::{Key, Keyspace};
-use kedge_storage::kv::{Txn, View};
+use kedge_storage::kv::{KvError, Txn, View};
 
 /// What applying an entry gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +138,12 @@ pub fn apply(
     if remembered {
         let by_time = Key::new(Keyspace::RequestsByTime).signed(entry.at.0).fixed(&entry.request.0);
         row::mark(txn, by_time)?;
-        row::put(txn, request_key, &Answered { outcome: outcome.clone() })?;
+        match row::put(txn, request_key, &Answered { outcome: outcome.clone() }) {
+            // An answer that does not fit is not remembered; repeating such a request is then
+            // refused by the command's own checks.
+            Err(error) if too_large(&error).is_some() => {}
+            written => written?,
+        }
     }
     Ok(Applied { response: outcome, events })
 }
@@ -151,7 +156,21 @@ fn run(txn: &Txn<'_>, entry: &Entry, index: u64) -> std::result::Result<Ran, Sta
     match dispatch(&mut work, &entry.command) {
         Ok(response) => Ok((Ok(response), Some(work.txn.into_batch()), work.events)),
         Err(Refusal::Rejected(rejection)) => Ok((Err(rejection), None, Vec::new())),
-        Err(Refusal::Broken(error)) => Err(error),
+        Err(Refusal::Broken(error)) => match too_large(&error) {
+            // The entity's own limits should have said so first; a row that does not fit is the
+            // command's fault and must never stop a node.
+            Some(rejection) => Ok((Err(rejection), None, Vec::new())),
+            None => Err(error),
+        },
+    }
+}
+
+fn too_large(error: &StateError) -> Option<Rejection> {
+    match error {
+        StateError::Store(size @ (KvError::ValueTooLarge { .. } | KvError::KeyTooLarge { .. })) => {
+            Some(Rejection::new(RejectionCode::Limit, size.to_string()))
+        }
+        StateError::Store(_) | StateError::Row { .. } => None,
     }
 }
 

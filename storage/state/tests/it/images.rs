@@ -148,3 +148,30 @@ fn every_blob_a_row_names_is_referenced() {
     }
     assert_eq!(blobs.len(), 6);
 }
+
+#[test]
+fn the_largest_image_fits_its_row_and_more_is_refused() {
+    let mut world = World::new();
+    let label = "a".repeat(63);
+    let long = |n: usize| {
+        let mut add = add_image("acme", "x");
+        add.registry = format!("{}.{}.{}.{n:03}", label, label, label);
+        add.repository = "r".repeat(250);
+        add.tag = "t".repeat(128);
+        add.annotations = (0..16).map(|n| (format!("k{n}"), "v".repeat(256))).collect();
+        Command::AddImage(Box::new(add))
+    };
+    for n in 0..40 {
+        world.ok(ann(), long(n));
+    }
+    let mut over = add_image("acme", "x");
+    over.annotations = (0..64).map(|n| (format!("k{n}"), "v".repeat(200))).collect();
+    let refused = world.refused(ann(), Command::AddImage(Box::new(over)));
+    assert_eq!(refused.code, RejectionCode::Limit);
+    assert!(refused.message.contains("ANNOTATIONS_BYTES_MAX"), "{refused}");
+    // What no limit of an entity catches is caught by the row's own: refused, not a dead node.
+    let mut key = add_image("acme", "y");
+    key.repository = "r".repeat(5_000);
+    let refused = world.refused(ann(), Command::AddImage(Box::new(key)));
+    assert_eq!(refused.code, RejectionCode::Limit);
+}
