@@ -7,7 +7,7 @@
 //! An engine: it opens no file and no connection, keeps no clock, starts no thread and logs
 //! nothing. All input is hostile; every limit is in [`limits`].
 
-pub mod limits;
-pub mod image;
 pub mod catalogers;
+pub mod image;
+pub mod limits;
 pub mod sbom;

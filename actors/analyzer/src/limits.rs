@@ -13,12 +13,12 @@ pub const TAR_BYTES_MAX: u64 = 64 << 30;
 pub const BLOB_BYTES_MAX: u64 = 32 << 30;
 
 /// Uncompressed to compressed quotient above which a layer is called a bomb, but only past
-/// [`RATIO_FLOOR_BYTES`]. Deflate cannot go over 1,032; real layers stay below 100.
-pub const RATIO_MAX: u64 = 250;
+/// [`RATIO_FLOOR_BYTES`]. Deflate cannot go over 1,032; real layers stay below 20.
+pub const RATIO_MAX: u64 = 100;
 
 /// Below this many uncompressed bytes the quotient is not looked at: small layers of one repeated
-/// letter are legitimate.
-pub const RATIO_FLOOR_BYTES: u64 = 1 << 30;
+/// letter are legitimate. Reading this much takes a few seconds.
+pub const RATIO_FLOOR_BYTES: u64 = 2 << 30;
 
 /// Largest zstd window, as a power of two: zstd's own default bound (128 MiB).
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;

@@ -161,7 +161,9 @@ mod tests {
         let rows: Vec<_> = found
             .packages
             .iter()
-            .map(|p| (p.name.as_str(), p.version.as_str(), p.source.as_ref().unwrap().name.as_str()))
+            .map(|p| {
+                (p.name.as_str(), p.version.as_str(), p.source.as_ref().unwrap().name.as_str())
+            })
             .collect();
         assert_eq!(
             rows,

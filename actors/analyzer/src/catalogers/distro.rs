@@ -107,9 +107,9 @@ fn is_id(id: &str) -> bool {
 
 fn unquote(value: &str) -> String {
     let value = value.trim();
-    let quoted = ['"', '\''].iter().find_map(|quote| {
-        value.strip_prefix(*quote).and_then(|value| value.strip_suffix(*quote))
-    });
+    let quoted = ['"', '\'']
+        .iter()
+        .find_map(|quote| value.strip_prefix(*quote).and_then(|value| value.strip_suffix(*quote)));
     let mut out = String::new();
     let mut escaped = false;
     for c in quoted.unwrap_or(value).chars() {
@@ -214,11 +214,7 @@ mod tests {
         check("etc/debian_version", "11.7\n", "debian:11");
         check("etc/debian_version", "trixie/sid\n", "debian:rolling");
         check("etc/centos-release", "CentOS Linux release 7.9.2009 (Core)\n", "centos:7.9.2009");
-        check(
-            "etc/redhat-release",
-            "Red Hat Enterprise Linux release 8.9 (Ootpa)\n",
-            "rhel:8.9",
-        );
+        check("etc/redhat-release", "Red Hat Enterprise Linux release 8.9 (Ootpa)\n", "rhel:8.9");
         check("etc/system-release", "Amazon Linux release 2 (Karoo)\n", "amzn:2");
     }
 

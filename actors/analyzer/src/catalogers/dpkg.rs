@@ -230,7 +230,12 @@ mod tests {
             .iter()
             .map(|p| {
                 let source = p.source.as_ref().unwrap();
-                (p.name.as_str(), p.version.as_str(), source.name.as_str(), source.version.as_deref())
+                (
+                    p.name.as_str(),
+                    p.version.as_str(),
+                    source.name.as_str(),
+                    source.version.as_deref(),
+                )
             })
             .collect();
         assert_eq!(
@@ -280,7 +285,8 @@ mod tests {
             \nFiles: *\nLicense: GPL-2+\n text\n\nLicense: MIT\n\nLicense: GPL-2+\n";
         let found = read("usr/share/doc/bash/copyright", dep5);
         assert_eq!(found.licenses[0].licenses, ["GPL-2+", "MIT"]);
-        let free = b"see /usr/share/common-licenses/GPL-3.\n or /usr/share/common-licenses/LGPL-2.1";
+        let free =
+            b"see /usr/share/common-licenses/GPL-3.\n or /usr/share/common-licenses/LGPL-2.1";
         let found = read("usr/share/doc/bash/copyright", free);
         assert_eq!(found.licenses[0].licenses, ["GPL-3", "LGPL-2.1"]);
         assert_eq!(wants("usr/share/doc/bash/copyright", 0, 10 << 20), Want::No);

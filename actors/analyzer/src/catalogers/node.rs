@@ -63,10 +63,7 @@ impl Manifest<'_> {
     }
 
     fn text(&self, key: &str) -> Option<String> {
-        match self.value(key)? {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
+        self.value(key)?.as_str().map(str::to_owned)
     }
 }
 
@@ -122,22 +119,17 @@ fn is_name(name: &str) -> bool {
 }
 
 fn url(repository: &Value) -> Option<String> {
-    match repository {
-        Value::String(text) => Some(text.clone()),
-        other => other.get("url")?.as_str().map(str::to_owned),
-    }
+    repository.as_str().or_else(|| repository.get("url")?.as_str()).map(str::to_owned)
 }
 
 fn person(author: &Value) -> Option<String> {
-    let text = match author {
-        Value::String(text) => text.clone(),
-        other => {
-            let name = other.get("name")?.as_str()?;
-            match other.get("email").and_then(Value::as_str) {
-                Some(email) => format!("{name} <{email}>"),
-                None => name.to_owned(),
-            }
-        }
+    let text = match (author.as_str(), author.get("name").and_then(Value::as_str)) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(name)) => match author.get("email").and_then(Value::as_str) {
+            Some(email) => format!("{name} <{email}>"),
+            None => name.to_owned(),
+        },
+        (None, None) => return None,
     };
     (!text.is_empty()).then(|| text::cut(&text))
 }
@@ -160,10 +152,8 @@ fn licenses(manifest: &Manifest<'_>) -> Vec<String> {
 }
 
 fn license(value: &Value) -> Option<&str> {
-    match value {
-        Value::String(text) => Some(text),
-        other => other.get("type").or_else(|| other.get("name"))?.as_str(),
-    }
+    let named = || value.get("type").or_else(|| value.get("name"))?.as_str();
+    value.as_str().or_else(named)
 }
 
 #[cfg(test)]

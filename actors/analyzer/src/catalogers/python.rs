@@ -49,8 +49,7 @@ fn package(stanza: &Stanza<'_>) -> Result<Package, &'static str> {
     let version =
         stanza.get("version").filter(|v| text::is_token(v)).ok_or("no usable Version field")?;
     let name = normalized(name);
-    let parts =
-        PurlParts { kind: "pypi", name: &name, version, ..PurlParts::default() };
+    let parts = PurlParts { kind: "pypi", name: &name, version, ..PurlParts::default() };
     Ok(Package {
         purl: build(&parts).ok_or("name and version make no package URL")?,
         id: PackageId(String::new()),

@@ -49,10 +49,9 @@ pub(crate) fn stanzas<'a>(text: &'a str, mut each: impl FnMut(Stanza<'a>) -> boo
     let mut stanza = Stanza::default();
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
-            if !stanza.is_empty() || stanza.stray_lines > 0 {
-                if !each(std::mem::take(&mut stanza)) {
-                    return;
-                }
+            let full = !stanza.is_empty() || stanza.stray_lines > 0;
+            if full && !each(std::mem::take(&mut stanza)) {
+                return;
             }
             continue;
         }

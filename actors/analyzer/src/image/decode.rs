@@ -131,7 +131,7 @@ impl<R: Read> BufRead for Source<R> {
 enum Inflate<R: Read> {
     Gzip(Box<MultiGzDecoder<Source<R>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, Source<R>>>),
-    Plain(Source<R>),
+    Plain(Box<Source<R>>),
 }
 
 /// Reads the tar bytes of a layer blob. At the end of the stream the blob's size and digest have
@@ -180,7 +180,7 @@ pub fn decode<R: Read>(
                 .map_err(|error| corrupt(Encoding::Zstd, &error))?;
             Inflate::Zstd(Box::new(decoder))
         }
-        Encoding::Plain | Encoding::Detect => Inflate::Plain(source),
+        Encoding::Plain | Encoding::Detect => Inflate::Plain(Box::new(source)),
     };
     Ok(Decoder {
         inflate,
@@ -213,8 +213,10 @@ fn first_bytes<R: Read>(source: &mut Source<R>, stated: Encoding) -> Result<Enco
     if held == 0 {
         return Ok(Encoding::Plain);
     }
-    sniff(&head[..held])
-        .map_err(|found| LayerError::Compression { stated: stated.as_str(), found: found.to_owned() })
+    sniff(&head[..held]).map_err(|found| LayerError::Compression {
+        stated: stated.as_str(),
+        found: found.to_owned(),
+    })
 }
 
 fn corrupt(encoding: Encoding, error: &io::Error) -> LayerError {

@@ -131,10 +131,10 @@ pub enum LayerError {
 
 impl From<LayerError> for io::Error {
     fn from(error: LayerError) -> Self {
-        match error {
-            LayerError::Read(source) => source,
-            other => Self::new(io::ErrorKind::InvalidData, other),
+        if let LayerError::Read(source) = error {
+            return source;
         }
+        Self::new(io::ErrorKind::InvalidData, error)
     }
 }
 

@@ -56,7 +56,9 @@ pub enum ManifestError {
         message: String,
     },
     /// Docker schema 1.
-    #[error("docker schema 1 manifests are not supported, push the image again with a current tool")]
+    #[error(
+        "docker schema 1 manifests are not supported, push the image again with a current tool"
+    )]
     Schema1,
     /// A type that is neither manifest nor index.
     #[error("media type '{0}' is not an image manifest or index")]
@@ -211,8 +213,7 @@ struct RawDocument {
 }
 
 fn descriptor(raw: RawDescriptor, document: &'static str) -> Result<Descriptor, ManifestError> {
-    let digest =
-        raw.digest.parse().map_err(|source| ManifestError::Digest { document, source })?;
+    let digest = raw.digest.parse().map_err(|source| ManifestError::Digest { document, source })?;
     let foreign = raw.urls.is_some_and(|urls| !urls.is_empty());
     Ok(Descriptor { media_type: raw.media_type, digest, size: raw.size, foreign })
 }
@@ -271,10 +272,7 @@ pub fn parse(bytes: &[u8], stated: Option<&str>) -> Result<Document, ManifestErr
     }
 }
 
-fn index(
-    media_type: String,
-    children: Vec<RawDescriptor>,
-) -> Result<ImageIndex, ManifestError> {
+fn index(media_type: String, children: Vec<RawDescriptor>) -> Result<ImageIndex, ManifestError> {
     if media_type != OCI_INDEX && media_type != DOCKER_LIST {
         return Err(ManifestError::MediaType(media_type.chars().take(100).collect()));
     }
@@ -524,8 +522,7 @@ pub fn parse_config(bytes: &[u8]) -> Result<ImageConfig, ManifestError> {
         return limit("image configuration size in bytes", "CONFIG_DOCUMENT_BYTES_MAX", max);
     }
     check_object(bytes, "image configuration")?;
-    let raw: RawConfig =
-        serde_json::from_slice(bytes).map_err(malformed("image configuration"))?;
+    let raw: RawConfig = serde_json::from_slice(bytes).map_err(malformed("image configuration"))?;
     let diff_ids = raw.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default();
     let history = raw.history.unwrap_or_default();
     if diff_ids.len() > LAYERS_MAX {

@@ -150,6 +150,7 @@ impl<'a> Stack<'a> {
                 }
                 Some(Cow::Owned(path)) => {
                     moved = true;
+                    self.check_moved(&entry, &path);
                     out.push(Visible { path: Cow::Owned(path), place });
                 }
                 None => self.problems.push(Problem::degraded(
@@ -171,6 +172,19 @@ impl<'a> Stack<'a> {
             });
         }
         out
+    }
+
+    /// Layers are read before it is known where links lead; a file that is wanted only under the
+    /// name it ends up with was not read.
+    fn check_moved(&mut self, entry: &Entry<'_>, path: &str) {
+        let wanted = |path: &str| catalogers::select(path, entry.mode, entry.size).is_some();
+        if entry.kind == FileKind::File && wanted(path) && !wanted(entry.path) {
+            self.problems.push(Problem::degraded(
+                "file_not_read",
+                format!("/{path}"),
+                format!("it came as /{} through a symbolic link", entry.path),
+            ));
+        }
     }
 
     fn alias_hard_links(&mut self, index: u16, layer: &LayerFacts) {
@@ -267,9 +281,8 @@ fn merge<'a>(
     if lower.is_empty() {
         return upper;
     }
-    let kind = |visible: &Visible<'_>| {
-        layers[visible.place.0 as usize].entries.get(visible.place.1).kind
-    };
+    let kind =
+        |visible: &Visible<'_>| layers[visible.place.0 as usize].entries.get(visible.place.1).kind;
     let mut out = Vec::with_capacity(lower.len() + upper.len());
     let mut upper = upper.into_iter().peekable();
     let mut last_parent: Option<(String, bool)> = None;

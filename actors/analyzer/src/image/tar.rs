@@ -146,9 +146,14 @@ impl TarReader {
         };
     }
 
-    fn header(&mut self, block: &[u8; BLOCK], at: u64, out: &mut Collector) -> Result<(), LayerError> {
+    fn header(
+        &mut self,
+        block: &[u8; BLOCK],
+        at: u64,
+        out: &mut Collector,
+    ) -> Result<(), LayerError> {
         let bad = |what| LayerError::Tar { offset: at, what };
-        if block.iter().all(|byte| *byte == 0) {
+        if block[0] == 0 && block.iter().all(|byte| *byte == 0) {
             if self.zero_block {
                 self.state = State::Ended;
             }
@@ -341,13 +346,14 @@ fn number(field: &[u8]) -> Option<u64> {
 /// The sum of all bytes with the checksum field read as blanks; some old writers summed signed.
 fn checksum_fits(block: &[u8; BLOCK]) -> bool {
     let Some(stated) = number(&block[148..156]) else { return false };
-    let mut unsigned = 8 * 32_i64;
-    let mut signed = 8 * 32_i64;
-    for byte in block[..148].iter().chain(&block[156..]) {
-        unsigned += i64::from(*byte);
-        signed += i64::from(byte.cast_signed());
+    let (before, after) = (&block[..148], &block[156..]);
+    let blanks = 8 * 32;
+    let sum = |part: &[u8]| part.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    if stated == sum(before) + sum(after) + blanks {
+        return true;
     }
-    i64::try_from(stated).is_ok_and(|stated| stated == unsigned || stated == signed)
+    let sum = |part: &[u8]| part.iter().map(|byte| i64::from(byte.cast_signed())).sum::<i64>();
+    i64::try_from(stated).is_ok_and(|stated| stated == sum(before) + sum(after) + blanks as i64)
 }
 
 /// Records of the form `<length> <key>=<value>\n`, length in decimal and counting itself.
@@ -418,7 +424,8 @@ mod tests {
         assert!(read_pax(b"11 path=ab\n14 size=12345\n", &mut pending).is_some());
         assert_eq!(pending.path.as_deref(), Some(&b"ab"[..]));
         assert_eq!(pending.size, Some(12345));
-        for bad in [&b"99999999999 a=b\n"[..], b"3 a\n", b"0 \n", b"x", b"6 size\n", b"8 size=x\n"] {
+        for bad in [&b"99999999999 a=b\n"[..], b"3 a\n", b"0 \n", b"x", b"6 size\n", b"8 size=x\n"]
+        {
             assert!(read_pax(bad, &mut Pending::default()).is_none());
         }
     }

@@ -235,7 +235,11 @@ impl<'a> Squash<'a> {
         }
         for path in elsewhere {
             let what = "package database of another root was left out";
-            self.problems.push(Problem::info("package_database_elsewhere", format!("/{path}"), what));
+            self.problems.push(Problem::info(
+                "package_database_elsewhere",
+                format!("/{path}"),
+                what,
+            ));
         }
         (os, others)
     }
@@ -457,10 +461,7 @@ impl<'a> History<'a> {
     }
 }
 
-fn older<'a>(
-    squash: &Squash<'a>,
-    visible: &Visible<'_>,
-) -> Vec<(Place, HashSet<PackageName<'a>>)> {
+fn older<'a>(squash: &Squash<'a>, visible: &Visible<'_>) -> Vec<(Place, HashSet<PackageName<'a>>)> {
     let mut versions = Vec::new();
     let path = visible.path.as_ref();
     for index in (0..visible.place.0).rev() {

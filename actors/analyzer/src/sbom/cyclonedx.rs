@@ -7,7 +7,7 @@ use crate::limits::SBOM_NESTING_MAX;
 use crate::sbom::extras::{
     Extras, Gathered, HEADER_PROPERTY, Header, PACKAGE_PROPERTY, Stated, content_digest, json,
 };
-use crate::sbom::{DocumentInfo, SbomError, check_packages, check_form, licenses, malformed};
+use crate::sbom::{DocumentInfo, SbomError, check_form, check_packages, licenses, malformed};
 use kedge_artifact::distro::Distro;
 use kedge_artifact::package::Package;
 use kedge_artifact::sbom::{Sbom, TargetKind};
@@ -206,9 +206,8 @@ fn dependencies(sbom: &Sbom) -> Vec<Dependency<'_>> {
         reference: TARGET_REF,
         depends_on: sbom.packages.iter().map(|package| package.id.0.as_str()).collect(),
     };
-    let owners = owned
-        .into_iter()
-        .map(|(reference, depends_on)| Dependency { reference, depends_on });
+    let owners =
+        owned.into_iter().map(|(reference, depends_on)| Dependency { reference, depends_on });
     std::iter::once(all).chain(owners).collect()
 }
 

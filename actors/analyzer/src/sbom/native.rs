@@ -1,6 +1,6 @@
 //! Our own document: the [`Sbom`] itself as compact JSON.
 
-use crate::sbom::{SbomError, check_packages, check_form, malformed};
+use crate::sbom::{SbomError, check_form, check_packages, malformed};
 use kedge_artifact::sbom::{SBOM_SCHEMA, Sbom};
 use serde::Deserialize;
 

@@ -4,7 +4,7 @@ use crate::sbom::extras::{
     Extras, Gathered, HEADER_PROPERTY, Header, PACKAGE_PROPERTY, Stated, content_digest, json,
 };
 use crate::sbom::licenses::References;
-use crate::sbom::{DocumentInfo, SbomError, check_packages, check_form, malformed};
+use crate::sbom::{DocumentInfo, SbomError, check_form, check_packages, malformed};
 use kedge_artifact::package::Package;
 use kedge_artifact::sbom::Sbom;
 use serde::{Deserialize, Serialize};

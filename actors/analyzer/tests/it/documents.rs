@@ -13,7 +13,10 @@ fn sample() -> Sbom {
     let (mut low, mut high) = (tar(), tar());
     low.file("etc/os-release", DEBIAN);
     let six = "Source: six (1.16)\n";
-    low.file("var/lib/dpkg/status", deb("bash", "5.2.15-2+b2") + six + &deb("python3-six", "1.16-1"));
+    low.file(
+        "var/lib/dpkg/status",
+        deb("bash", "5.2.15-2+b2") + six + &deb("python3-six", "1.16-1"),
+    );
     low.file(
         "usr/share/doc/bash/copyright",
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\

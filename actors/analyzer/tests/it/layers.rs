@@ -63,7 +63,9 @@ fn digest_size_and_diff_id_are_checked() {
 
     let error = read(&blob, Encoding::Gzip, &Expected { digest: Some(other), ..right.clone() });
     let error = error.unwrap_err();
-    assert!(matches!(error, LayerError::BlobDigest { expected, found: f } if expected == other && f == found));
+    assert!(
+        matches!(error, LayerError::BlobDigest { expected, found: f } if expected == other && f == found)
+    );
     assert_eq!(
         error.to_string(),
         format!("layer blob has digest {found}, its descriptor says {other}")
@@ -88,10 +90,7 @@ fn damage_in_transit_is_called_a_wrong_digest() {
     let right = expected(&blob, &tar);
     let mut flipped = blob.clone();
     flipped[blob.len() / 2] ^= 0x55;
-    assert!(matches!(
-        read(&flipped, Encoding::Gzip, &right),
-        Err(LayerError::BlobDigest { .. })
-    ));
+    assert!(matches!(read(&flipped, Encoding::Gzip, &right), Err(LayerError::BlobDigest { .. })));
     let cut = &blob[..blob.len() / 2];
     assert!(matches!(read(cut, Encoding::Gzip, &right), Err(LayerError::BlobSize { .. })));
     let mut plain = tar.clone();
@@ -105,11 +104,8 @@ fn damage_that_the_digest_covers_is_named() {
     let tar = sample();
     let blob = gzip(&tar);
     let cut = &blob[..blob.len() / 2];
-    let matching = Expected {
-        digest: Some(Digest::of(cut)),
-        size: Some(cut.len() as u64),
-        diff_id: None,
-    };
+    let matching =
+        Expected { digest: Some(Digest::of(cut)), size: Some(cut.len() as u64), diff_id: None };
     let error = read(cut, Encoding::Gzip, &matching).unwrap_err();
     assert_eq!(error.to_string(), "layer is truncated: the gzip stream ends in the middle");
 
@@ -127,7 +123,9 @@ fn damage_that_the_digest_covers_is_named() {
     let error = read(&trailing, Encoding::Gzip, &Expected::default()).unwrap_err();
     assert!(matches!(error, LayerError::Corrupt { .. } | LayerError::Truncated { .. }), "{error}");
 
-    for (head, name) in [(&b"\xfd7zXZ\0"[..], "xz"), (b"BZh91A", "bzip2"), (b"\x04\x22\x4d\x18zz", "lz4")] {
+    for (head, name) in
+        [(&b"\xfd7zXZ\0"[..], "xz"), (b"BZh91A", "bzip2"), (b"\x04\x22\x4d\x18zz", "lz4")]
+    {
         let error = read(head, Encoding::Gzip, &Expected::default()).unwrap_err();
         assert!(matches!(&error, LayerError::Compression { found, .. } if found == name));
     }
@@ -202,8 +200,7 @@ fn a_failing_source_is_transient() {
     let blob = gzip(&tar);
     for after in [0, 3, 100] {
         let source = Flaky(&blob, after);
-        let error =
-            read_layer(source, Encoding::Gzip, &expected(&blob, &tar), &Limits::default());
+        let error = read_layer(source, Encoding::Gzip, &expected(&blob, &tar), &Limits::default());
         let error = error.unwrap_err();
         assert!(error.is_transient(), "{error}");
     }
@@ -256,7 +253,11 @@ fn sparse_files_are_skipped_whole() {
     block[483..494].copy_from_slice(b"00010000000");
     tar.seal(block);
     tar.body(&[0; 512]).body(&[b'x'; 512]);
-    tar.pax(&[("GNU.sparse.major", "1"), ("GNU.sparse.name", "real"), ("GNU.sparse.realsize", "99")]);
+    tar.pax(&[
+        ("GNU.sparse.major", "1"),
+        ("GNU.sparse.name", "real"),
+        ("GNU.sparse.realsize", "99"),
+    ]);
     tar.file("GNUSparseFile.0/real", b"1\n0\n3\nabc");
     tar.file("next/package.json", module("next", "1.0.0"));
     let facts = tar.facts();

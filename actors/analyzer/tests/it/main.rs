@@ -1,5 +1,7 @@
 //! Whole layers and images, built in memory, through the public API.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests stand outside of test functions")]
+
 mod catalogue;
 mod documents;
 mod layers;

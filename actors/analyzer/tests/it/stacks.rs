@@ -70,10 +70,7 @@ fn the_last_database_wins_in_a_layer_and_over_layers() {
     let layers: Vec<_> = analysis.sbom.packages.iter().map(|p| p.locations[0].layer).collect();
     let ids = [low.facts().diff_id, high.facts().diff_id, top.facts().diff_id];
     assert_eq!(layers, ids, "each package is traced to the layer that installed it");
-    assert_eq!(
-        analysis.sbom.packages[0].purl,
-        "pkg:deb/debian/bash@3?arch=amd64&distro=debian-12"
-    );
+    assert_eq!(analysis.sbom.packages[0].purl, "pkg:deb/debian/bash@3?arch=amd64&distro=debian-12");
     let mut gone = tar();
     gone.whiteout(STATUS);
     let analysis = squashed(&[&low, &high, &top, &gone]);
@@ -111,9 +108,8 @@ fn linked_databases_are_found_and_foreign_roots_are_not() {
 fn databases_that_could_not_be_read_are_told() {
     let (mut file_link, mut fifo, mut big) = (tar(), tar(), tar());
     file_link.symlink(STATUS, "/data/packages").file("data/packages", deb("hidden", "1"));
-    let codes_of = |analysis| -> Vec<String> {
-        codes(&analysis).into_iter().map(str::to_owned).collect()
-    };
+    let codes_of =
+        |analysis| -> Vec<String> { codes(&analysis).into_iter().map(str::to_owned).collect() };
     let expect = ["no_os_packages", "package_database_not_read"];
     assert_eq!(codes_of(squashed(&[&file_link])), expect);
     fifo.special(STATUS, b'6');
@@ -180,9 +176,8 @@ fn os_packages_own_language_packages() {
     layer.file("opt/a/package.json", module("a", "1.0.0"));
     layer.file("opt/b/node_modules/a/package.json", module("a", "1.0.0"));
     let analysis = squashed(&[&layer]);
-    let by_name = |name: &str| {
-        analysis.sbom.packages.iter().filter(|p| p.name == name).collect::<Vec<_>>()
-    };
+    let by_name =
+        |name: &str| analysis.sbom.packages.iter().filter(|p| p.name == name).collect::<Vec<_>>();
     let owner = |name: &str| Some(by_name(name)[0].id.clone());
     assert_eq!(by_name("six")[0].owned_by, owner("python3-six"));
     let copies = by_name("a");

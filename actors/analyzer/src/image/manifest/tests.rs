@@ -65,7 +65,8 @@ fn what_is_no_image_is_named() {
         Err(ManifestError::Limit { .. })
     ));
     let many = format!(r#"{{"mediaType":"{layer}","digest":"{DIGEST}","size":5}},"#).repeat(600);
-    let many = manifest_text(OCI_CONFIG, layer, "").replace("\"layers\":[", &format!("\"layers\":[{many}"));
+    let many = manifest_text(OCI_CONFIG, layer, "")
+        .replace("\"layers\":[", &format!("\"layers\":[{many}"));
     assert!(matches!(error(&many), ManifestError::Limit { limit: "LAYERS_MAX", .. }));
 }
 
