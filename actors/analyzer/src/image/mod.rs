@@ -5,6 +5,7 @@
 //! with digests), [`tree`] (facts of all layers to one SBOM).
 
 pub mod collect;
+mod databases;
 pub mod decode;
 pub mod dockerfile;
 pub mod entries;

@@ -2,8 +2,8 @@
 //! is built.
 
 use crate::catalogers::{self, distro};
+use crate::image::databases::{APK_DATABASES, DPKG_STATUS, Databases};
 use crate::image::layer::LayerFacts;
-use crate::image::links::split;
 use crate::image::purls::os_purl;
 use crate::image::stack::{Place, Stack, Visible};
 use crate::limits::{LAYERS_MAX, LICENSES_MAX, LOCATIONS_MAX, PROBLEMS_MAX};
@@ -58,12 +58,6 @@ pub enum SquashError {
     #[error("image has {0} layers, over the limit LAYERS_MAX of {LAYERS_MAX}")]
     Layers(usize),
 }
-
-/// Where the package databases of a running system are. One under another root (a chroot inside
-/// the image) does not say what is installed in this image.
-const DPKG_DIRECTORY: &str = "var/lib/dpkg";
-const APK_DATABASES: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
-const DPKG_STATUS: &str = "var/lib/dpkg/status";
 
 /// Joins the layers, lowest first, into one result. The same layers give the same bytes on every
 /// machine, in whatever order they were read.
@@ -203,7 +197,7 @@ impl<'a> Squash<'a> {
     fn sightings(&mut self) -> (Vec<Sighting>, Vec<Sighting>) {
         let mut os = Vec::new();
         let mut others = Vec::new();
-        let databases = self.databases();
+        let databases = Databases::of(&self.stack);
         let mut elsewhere = Vec::new();
         for visible in self.stack.visible() {
             let Some(facts) = self.stack.facts(visible.place) else { continue };
@@ -211,8 +205,7 @@ impl<'a> Squash<'a> {
                 continue;
             }
             let captured = self.layers_path(visible.place);
-            let history = History::default();
-            let mut history = history;
+            let mut history = History::default();
             let mut foreign = false;
             for package in &facts.found.packages {
                 if package.kind.is_os() && !databases.holds(package.kind, &visible.path) {
@@ -242,16 +235,6 @@ impl<'a> Squash<'a> {
             ));
         }
         (os, others)
-    }
-
-    fn databases(&self) -> Databases {
-        let directory = self.stack.resolve_parent("var/lib/dpkg/status").unwrap_or_default();
-        let opened = |path: &str| self.stack.open(path).map(|seen| seen.path.to_string());
-        Databases {
-            dpkg_directory: split(&directory).0.to_owned(),
-            dpkg_status: opened(DPKG_STATUS),
-            apk: APK_DATABASES.iter().filter_map(|path| opened(path)).collect(),
-        }
     }
 
     /// A hard link beside a visible target adds a name and no program. For metadata files each
@@ -402,39 +385,6 @@ impl<'a> Squash<'a> {
             }
         })
         .collect()
-    }
-}
-
-/// Where this image's own package databases are, links followed.
-struct Databases {
-    dpkg_directory: String,
-    dpkg_status: Option<String>,
-    apk: Vec<String>,
-}
-
-impl Databases {
-    fn holds(&self, kind: PackageKind, path: &str) -> bool {
-        match kind {
-            PackageKind::Deb => {
-                let (directory, _) = split(path);
-                directory == self.dpkg_directory
-                    || directory.strip_suffix("/status.d") == Some(self.dpkg_directory.as_str())
-                    || directory.strip_prefix(DPKG_DIRECTORY) == Some("/status.d")
-                    || self.dpkg_status.as_deref() == Some(path)
-            }
-            PackageKind::Apk => self.apk.iter().any(|known| known == path),
-            // The rpm cataloger knows its places; their links lead from one to the other.
-            PackageKind::Rpm
-            | PackageKind::Python
-            | PackageKind::Npm
-            | PackageKind::Java
-            | PackageKind::Go
-            | PackageKind::Rust
-            | PackageKind::Gem
-            | PackageKind::Composer
-            | PackageKind::Nuget
-            | PackageKind::Binary => true,
-        }
     }
 }
 
