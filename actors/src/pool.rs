@@ -13,6 +13,7 @@ use kedge_model::image::Failure;
 use kedge_model::job::{Job, JobKind};
 use kedge_model::rejection::RejectionCode;
 use kedge_model::tokens::JobId;
+use kedge_state::row::StateError;
 use kedge_state::schedule;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::HashMap;
@@ -192,28 +193,44 @@ async fn pull<W: Work>(myself: &ActorRef<Message>, state: &mut State<W>) {
         return;
     }
     let now = state.shared.now();
-    let found = state.shared.handle.read(|view| schedule::next(view, W::KIND, now, free));
-    let jobs = match found {
-        Ok(jobs) => jobs,
+    let found = state.shared.handle.read(|view| {
+        let jobs = schedule::next(view, W::KIND, now, free)?;
+        Ok::<_, StateError>((jobs, schedule::earliest(view, W::KIND)?))
+    });
+    let (jobs, earliest) = match found {
+        Ok(found) => found,
         Err(error) => {
             tracing::error!(kind = W::KIND.as_str(), %error, "cannot look for jobs");
             return;
         }
     };
+    if jobs.is_empty()
+        && let Some(wait_ms) = earliest.and_then(|at| u64::try_from(at.0 - now.0).ok())
+        && wait_ms < POLL.as_millis() as u64
+    {
+        // A job that waits for its back-off: sooner than the timer would look.
+        myself.send_after(Duration::from_millis(wait_ms + 1), || Message::Wake);
+    }
     for job in jobs {
-        let until = state.shared.now().plus_ms(LEASE.as_millis() as i64);
-        let command = Command::LeaseJob { job: job.id, node: state.shared.node, until };
-        match state.shared.propose(command).await {
-            Ok(Response::Job(job)) => begin(myself, state, *job),
-            Ok(_) => {}
-            // Somebody else was faster.
-            Err(ProposeError::Rejected(_)) => {}
-            Err(error) => {
-                tracing::warn!(kind = W::KIND.as_str(), %error, "cannot lease a job");
-                return;
-            }
+        if !lease(myself, state, job.id).await {
+            return;
         }
     }
+}
+
+/// Takes a job, unless somebody else was faster; answers whether the cluster takes commands.
+async fn lease<W: Work>(myself: &ActorRef<Message>, state: &mut State<W>, job: JobId) -> bool {
+    let until = state.shared.now().plus_ms(LEASE.as_millis() as i64);
+    let command = Command::LeaseJob { job, node: state.shared.node, until };
+    match state.shared.propose(command).await {
+        Ok(Response::Job(job)) => begin(myself, state, *job),
+        Ok(_) | Err(ProposeError::Rejected(_)) => {}
+        Err(error) => {
+            tracing::warn!(kind = W::KIND.as_str(), %error, "cannot lease a job");
+            return false;
+        }
+    }
+    true
 }
 
 fn begin<W: Work>(myself: &ActorRef<Message>, state: &mut State<W>, job: Job) {
