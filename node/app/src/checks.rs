@@ -3,11 +3,13 @@
 use crate::App;
 use crate::error::AppError;
 use crate::identity::Identity;
-use kedge_actors::evaluator::Judged;
 use kedge_artifact::reference::Reference;
 use kedge_model::evaluation::Evaluation;
 use kedge_model::image::Image;
 use kedge_state::query;
+
+/// One evaluation with its reasons and the document it applied.
+pub type Verdict = kedge_actors::evaluator::Judged;
 
 /// What to check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,9 +35,9 @@ pub struct Checked {
     /// The policy.
     pub policy_id: String,
     /// At least one.
-    pub evaluations: Vec<Judged>,
+    pub evaluations: Vec<Verdict>,
     /// The base image's evaluation by the same policy, when one was asked for.
-    pub base: Option<Judged>,
+    pub base: Option<Verdict>,
 }
 
 fn full_tag(text: &str) -> Result<String, AppError> {
@@ -109,7 +111,7 @@ impl App {
         base: &str,
         tag: &str,
         policy_id: &str,
-    ) -> Result<Judged, AppError> {
+    ) -> Result<Verdict, AppError> {
         let image = self.analyzed_image(who, base, "getImageEvaluation").await?;
         Ok(self.system().evaluate(&image, tag, Some(policy_id), false).await?)
     }

@@ -97,6 +97,10 @@ pub struct DriverView {
     pub status: Option<DriverStatus>,
     /// Scopes it covers, sorted.
     pub scopes: Vec<String>,
+    /// When a sync last ended, whatever its outcome.
+    pub last_attempt: Option<Timestamp>,
+    /// Seconds between syncs; 0 when nothing but a request starts one.
+    pub interval_s: u64,
 }
 
 /// How a sync that somebody waited for stands.
@@ -183,13 +187,15 @@ impl App {
         self.authorize(who, &Need::Any)?;
         let state = self.feed_state().await?;
         let groups = self.system().feed_groups().await?;
+        let interval_s = self.options().feed_interval_s;
         let view = |driver: FeedDriver| {
             let mine = groups.iter().filter(|group| group.driver == driver.name);
             let mut scopes: Vec<String> = mine.map(|group| group.scope.clone()).collect();
             scopes.sort();
             scopes.dedup();
             let status = state.drivers.iter().find(|status| status.name == driver.name).cloned();
-            DriverView { driver, status, scopes }
+            let last_attempt = state.last_sync.filter(|_| status.is_some());
+            DriverView { driver, status, scopes, last_attempt, interval_s }
         };
         Ok(self.system().feed_drivers().into_iter().map(view).collect())
     }

@@ -14,6 +14,10 @@ pub struct Options {
     pub image_compressed_mb_max: u64,
     /// How long a request for a feed sync waits for its end, in seconds.
     pub feed_sync_wait_s: u32,
+    /// Seconds between feed syncs, as the list of drivers shows it. The node sets it from the
+    /// settings of the feeds.
+    #[serde(skip)]
+    pub feed_interval_s: u64,
     /// URL under which clients reach this node; shown in the list of services and in events.
     pub base_url: String,
 }
@@ -24,6 +28,7 @@ impl Default for Options {
             platform: "linux/amd64".to_owned(),
             image_compressed_mb_max: 0,
             feed_sync_wait_s: 900,
+            feed_interval_s: 0,
             base_url: "http://127.0.0.1:8228".to_owned(),
         }
     }

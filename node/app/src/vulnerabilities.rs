@@ -108,6 +108,11 @@ pub fn cvss3_scores(severity: &Severity) -> Option<Scores> {
         SeverityScheme::Word | SeverityScheme::Cvss2 | SeverityScheme::Cvss40 => return None,
     }
     let vector: cvss::v3::Vector = severity.value.parse().ok()?;
+    // The library reads a vector without its base metrics and scores it 0.
+    let given = |metric: &&str| severity.value.split('/').any(|part| part.starts_with(*metric));
+    if !["AV:", "AC:", "PR:", "UI:", "S:", "C:", "I:", "A:"].iter().all(given) {
+        return None;
+    }
     let base = severity.score.unwrap_or_else(|| vector.base_score().value());
     // What NVD publishes as impact is made of the library's (CVSS 3.1 specification, section 7.1).
     let loss = vector.impact().value();
