@@ -79,7 +79,8 @@ pub struct State<W> {
     running: HashMap<JobId, watch::Sender<bool>>,
     draining: Option<RpcReplyPort<()>>,
     timer: tokio::task::JoinHandle<()>,
-    waker: tokio::task::JoinHandle<()>,
+    // Ends with the state, however the actor ends: it holds the node's parts.
+    _waker: AbortOnDrop<()>,
 }
 
 /// The pool actor.
@@ -112,9 +113,10 @@ impl<W: Work> Actor for Pool<W> {
         let Arguments { shared, work, permits } = arguments;
         let timer = myself.send_interval(POLL, || Message::Poll);
         let waker = tokio::spawn(wake_on_events::<W>(Arc::clone(&shared), myself.clone()));
+        let waker = AbortOnDrop(waker);
         myself.send_message(Message::Wake)?;
         let running = HashMap::new();
-        Ok(State { shared, work, permits, running, draining: None, timer, waker })
+        Ok(State { shared, work, permits, running, draining: None, timer, _waker: waker })
     }
 
     async fn handle(
@@ -151,7 +153,6 @@ impl<W: Work> Actor for Pool<W> {
         state: &mut State<W>,
     ) -> Result<(), ActorProcessingErr> {
         state.timer.abort();
-        state.waker.abort();
         Ok(())
     }
 }

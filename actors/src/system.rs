@@ -159,7 +159,9 @@ impl System {
         let patience = crate::limits::DRAIN_GRACE + Duration::from_secs(5);
         let drained = pools.iter().map(|(_, pool)| pool.call(pool::Message::Drain, Some(patience)));
         futures::future::join_all(drained).await;
-        let _ = self.inner.supervisor.stop_and_wait(None, Some(patience)).await;
+        let tree = self.inner.supervisor.get_cell();
+        tree.stop_children_and_wait(None, Some(patience)).await;
+        let _ = tree.stop_and_wait(None, Some(patience)).await;
     }
 }
 

@@ -182,7 +182,7 @@ fn read_file(path: &Path) -> Result<Config, ConfigError> {
 
 fn parse(place: &str, text: &str) -> Result<Config, ConfigError> {
     toml::from_str(text).map_err(|fault| {
-        let line = fault.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        let line = fault.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         let message = fault.message().to_owned();
         error(format!("{place}, line {line}"), message.clone(), suggestion(&message))
     })
