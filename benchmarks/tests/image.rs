@@ -1,5 +1,7 @@
 //! An image written from folders, and read back.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
