@@ -61,7 +61,7 @@ run() {
 says() {
   local text
   for text in "$@"; do
-    if ! cat "$out" "$work/err" | grep -qF -- "$text"; then
+    if ! grep -qF -- "$text" "$out" "$work/err"; then
       cat "$out" "$work/err" >&2
       die "the output lacks: $text"
     fi
@@ -69,7 +69,7 @@ says() {
 }
 
 says_not() { # TEXT
-  if cat "$out" "$work/err" | grep -qF -- "$1"; then
+  if grep -qF -- "$1" "$out" "$work/err"; then
     cat "$out" "$work/err" >&2
     die "the output has: $1"
   fi
@@ -104,14 +104,15 @@ run "image vuln" 0 "$KEDGECTL" image vuln "$reference"
 says libkedge-demo1 CVE-2026-990001 2.3-1+deb12u2 kedge-demo-web 990003 1.5.0
 says_not CVE-2026-990002
 says_not kedge-demo-data
-run "image check" 2 "$KEDGECTL" image check "$reference" --detail
-says CVE-2026-990001
+run "image check" 0 "$KEDGECTL" image check "$reference" --detail
+says "evaluation fail" CVE-2026-990001
+run "image check as a gate" 2 "$KEDGECTL" image check "$reference" --gate
 
 # The same image without a server gives the same document.
-run "image sbom" 0 "$KEDGECTL" image sbom "$reference" -o "native-json=$work/node-sbom.json"
+run "image sbom" 0 "$KEDGECTL" image sbom "$reference" -o "kedge-json=$work/node-sbom.json"
 export KEDGE_REGISTRY_AUTH_USERNAME=puller KEDGE_REGISTRY_AUTH_PASSWORD=$canary
 run "sbom generate" 0 "$KEDGECTL" sbom generate "registry:$reference" \
-  -o "native-json=$work/local-sbom.json"
+  -o "kedge-json=$work/local-sbom.json"
 unset KEDGE_REGISTRY_AUTH_USERNAME KEDGE_REGISTRY_AUTH_PASSWORD
 cmp "$work/node-sbom.json" "$work/local-sbom.json" || die "node and local SBOM differ"
 
@@ -120,8 +121,10 @@ run "an unknown image" 3 "$KEDGECTL" image get "127.0.0.1:$port/team/none:1"
 run "a wrong password" 4 env KEDGE_URL="$node_url" KEDGE_USERNAME=admin KEDGE_PASSWORD=wrong-one \
   "$KEDGECTL" image list
 run "a wrong flag" 64 "$KEDGECTL" image list --no-such-flag
-run "a registry that is not there" 6 "$KEDGECTL" registry add "127.0.0.1:$(free_port)" \
+run "a registry that is not there" 1 "$KEDGECTL" registry add "127.0.0.1:$(free_port)" \
   --secure-connection=false
+says "cannot be reached"
+run "a node that is not there" 6 "$KEDGECTL" image list --url "http://127.0.0.1:$(free_port)"
 
 # SIGTERM ends the node cleanly, and what was acknowledged is there afterwards.
 kill -TERM "$node_pid"
