@@ -3,15 +3,23 @@
 //! Formats: OCI image-spec 1.1 (`image-index.md`, `manifest.md`, `config.md`), Docker "Image
 //! Manifest V 2, Schema 2". Schema 1 is refused by name. Unknown fields are ignored, as both
 //! specifications ask; sizes and counts are bounded by [`crate::limits`].
+//!
+//! The documents are read with the types of `oci-spec`, after `lenient` has brought what registries
+//! serve into the form that they ask for.
 
 use crate::image::decode::Encoding;
 use crate::limits::{INDEX_CHILDREN_MAX, LAYERS_MAX, MANIFEST_DOCUMENT_BYTES_MAX};
 use kedge_artifact::digest::{Digest, DigestError};
 use kedge_artifact::image::Platform;
+use lenient::{Field, Shape, needed, optional};
+use oci_spec::image as oci;
+use oci_spec::image::ToDockerV2S2 as _;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::HashMap;
 
 mod config;
+mod lenient;
 
 pub use config::{HistoryEntry, ImageConfig, parse_config};
 
@@ -170,52 +178,53 @@ pub enum Document {
     Index(ImageIndex),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDescriptor {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    size: u64,
-    #[serde(default)]
-    urls: Option<Vec<serde::de::IgnoredAny>>,
-    #[serde(default)]
-    platform: Option<RawPlatform>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+/// Lists that only the size of their document bounds.
+const ANY_COUNT: usize = usize::MAX;
+
+/// What is kept of a platform. Read by us, not by `oci-spec`, which takes `armbe` for `arm64be`.
+static PLATFORM: [Field; 3] = [
+    needed("os", Shape::Text),
+    needed("architecture", Shape::Text),
+    needed("variant", Shape::Text),
+];
+
+/// What is kept of a descriptor. Digest and size have no empty form and must be there.
+static DESCRIPTOR: [Field; 6] = [
+    needed("mediaType", Shape::Text),
+    optional("digest", Shape::Text),
+    optional("size", Shape::Number),
+    optional("urls", Shape::List(&Shape::Text, ANY_COUNT)),
+    optional("platform", Shape::Object(&PLATFORM)),
+    optional("annotations", Shape::Texts),
+];
+
+/// What is kept of a manifest or index.
+static DOCUMENT: Shape = Shape::Object(&[
+    needed("schemaVersion", Shape::Number),
+    optional("mediaType", Shape::Text),
+    optional("artifactType", Shape::Text),
+    optional("config", Shape::Object(&DESCRIPTOR)),
+    optional("layers", Shape::List(&Shape::Object(&DESCRIPTOR), LAYERS_MAX)),
+    optional("manifests", Shape::List(&Shape::Object(&DESCRIPTOR), INDEX_CHILDREN_MAX)),
+]);
+
+fn descriptor(read: &oci::Descriptor, document: &'static str) -> Result<Descriptor, ManifestError> {
+    let digest = read.digest().as_ref().parse();
+    Ok(Descriptor {
+        media_type: read.media_type().to_string(),
+        digest: digest.map_err(|source| ManifestError::Digest { document, source })?,
+        size: read.size(),
+        foreign: read.urls().as_ref().is_some_and(|urls| !urls.is_empty()),
+    })
 }
 
-#[derive(Deserialize)]
-struct RawPlatform {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    variant: Option<String>,
+/// Whether it is the type of OCI, or Docker's of the same meaning.
+fn is_either(media_type: &oci::MediaType, of_oci: &oci::MediaType) -> bool {
+    media_type == of_oci || of_oci.to_docker_v2s2() == Ok(media_type.as_ref())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDocument {
-    #[serde(default)]
-    schema_version: u32,
-    #[serde(default)]
-    media_type: Option<String>,
-    #[serde(default)]
-    artifact_type: Option<String>,
-    #[serde(default)]
-    config: Option<RawDescriptor>,
-    #[serde(default)]
-    layers: Option<Vec<RawDescriptor>>,
-    #[serde(default)]
-    manifests: Option<Vec<RawDescriptor>>,
-}
-
-fn descriptor(raw: RawDescriptor, document: &'static str) -> Result<Descriptor, ManifestError> {
-    let digest = raw.digest.parse().map_err(|source| ManifestError::Digest { document, source })?;
-    let foreign = raw.urls.is_some_and(|urls| !urls.is_empty());
-    Ok(Descriptor { media_type: raw.media_type, digest, size: raw.size, foreign })
+fn shown(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 fn malformed(document: &'static str) -> impl Fn(serde_json::Error) -> ManifestError {
@@ -244,38 +253,39 @@ pub fn parse(bytes: &[u8], stated: Option<&str>) -> Result<Document, ManifestErr
         });
     }
     check_object(bytes, "manifest")?;
-    let raw: RawDocument = serde_json::from_slice(bytes).map_err(malformed("manifest"))?;
-    let stated = stated.map(|text| text.split(';').next().unwrap_or(text).trim());
-    let is_schema_1 = |text: &str| text.starts_with(SCHEMA_1);
-    if raw.schema_version == 1 || raw.media_type.as_deref().is_some_and(is_schema_1) {
+    let raw = lenient::read(bytes, &DOCUMENT).map_err(malformed("manifest"))?;
+    let own_type = raw.get("mediaType").and_then(Value::as_str);
+    if raw["schemaVersion"] == 1 || own_type.is_some_and(|text| text.starts_with(SCHEMA_1)) {
         return Err(ManifestError::Schema1);
     }
-    let media_type = raw.media_type.clone().or_else(|| stated.map(str::to_owned));
-    match (raw.manifests, raw.config, raw.layers) {
-        (Some(children), None, None) => {
-            let media_type = media_type.unwrap_or_else(|| OCI_INDEX.to_owned());
-            index(media_type, children).map(Document::Index)
+    let stated = stated.map(|text| text.split(';').next().unwrap_or(text).trim());
+    let media_type = own_type.or(stated).map(oci::MediaType::from);
+    let has = |name| raw.get(name).is_some();
+    match (has("manifests"), has("config"), has("layers")) {
+        (true, false, false) => {
+            index(media_type.unwrap_or(oci::MediaType::ImageIndex), raw).map(Document::Index)
         }
-        (None, Some(config), layers) => {
-            let media_type = media_type.unwrap_or_else(|| OCI_MANIFEST.to_owned());
-            let layers = layers.unwrap_or_default();
-            manifest(media_type, config, layers, raw.artifact_type).map(Document::Manifest)
-        }
-        (Some(_), _, _) => Err(ManifestError::Malformed {
+        (false, true, _) => manifest(media_type.unwrap_or(oci::MediaType::ImageManifest), raw)
+            .map(Document::Manifest),
+        (true, _, _) => Err(ManifestError::Malformed {
             document: "manifest",
             message: "it has the fields of an index and of a manifest".to_owned(),
         }),
-        (None, None, _) => {
-            let shown: String = media_type.unwrap_or_default().chars().take(100).collect();
-            Err(ManifestError::MediaType(shown))
-        }
+        (false, false, _) => Err(ManifestError::MediaType(
+            media_type.map(|it| shown(it.as_ref())).unwrap_or_default(),
+        )),
     }
 }
 
-fn index(media_type: String, children: Vec<RawDescriptor>) -> Result<ImageIndex, ManifestError> {
-    if media_type != OCI_INDEX && media_type != DOCKER_LIST {
-        return Err(ManifestError::MediaType(media_type.chars().take(100).collect()));
+fn elements<'a>(document: &'a mut Value, name: &str) -> &'a mut [Value] {
+    document.get_mut(name).and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
+}
+
+fn index(media_type: oci::MediaType, mut raw: Value) -> Result<ImageIndex, ManifestError> {
+    if !is_either(&media_type, &oci::MediaType::ImageIndex) {
+        return Err(ManifestError::MediaType(shown(media_type.as_ref())));
     }
+    let children = elements(&mut raw, "manifests");
     if children.len() > INDEX_CHILDREN_MAX {
         return Err(ManifestError::Limit {
             what: "number of children in the index",
@@ -283,60 +293,79 @@ fn index(media_type: String, children: Vec<RawDescriptor>) -> Result<ImageIndex,
             max: INDEX_CHILDREN_MAX,
         });
     }
-    let child = |mut raw: RawDescriptor| {
-        let annotations = raw.annotations.take().unwrap_or_default();
-        let platform = raw.platform.take();
-        let attestation = annotations.contains_key(REFERENCE_TYPE)
-            || platform.as_ref().is_some_and(|platform| platform.os == "unknown");
+    let mut platforms = Vec::with_capacity(children.len());
+    for child in children {
+        lenient::check_digest(child, "index")?;
+        platforms.push(child.as_object_mut().and_then(|fields| fields.remove("platform")));
+    }
+    let read: oci::ImageIndex = serde_json::from_value(raw).map_err(malformed("manifest"))?;
+    let child = |(read, platform): (&oci::Descriptor, Option<Value>)| {
+        let marked = |them: &HashMap<String, String>| them.contains_key(REFERENCE_TYPE);
+        let platform = platform.map(|raw| platform_of(&raw));
+        let unknown = platform.as_ref().is_some_and(|platform| platform.os == "unknown");
         Ok(IndexChild {
-            platform: platform.map(|raw| Platform {
-                os: raw.os,
-                architecture: raw.architecture,
-                variant: raw.variant.unwrap_or_default(),
-            }),
-            attestation,
-            descriptor: descriptor(raw, "index")?,
+            attestation: unknown || read.annotations().as_ref().is_some_and(marked),
+            descriptor: descriptor(read, "index")?,
+            platform,
         })
     };
-    let children = children.into_iter().map(child).collect::<Result<_, ManifestError>>()?;
-    Ok(ImageIndex { media_type, children })
+    let children = read.manifests().iter().zip(platforms).map(child).collect::<Result<_, _>>()?;
+    Ok(ImageIndex { media_type: media_type.to_string(), children })
 }
 
-fn manifest(
-    media_type: String,
-    config: RawDescriptor,
-    layers: Vec<RawDescriptor>,
-    artifact_type: Option<String>,
-) -> Result<ImageManifest, ManifestError> {
-    if media_type != OCI_MANIFEST && media_type != DOCKER_MANIFEST {
-        return Err(ManifestError::MediaType(media_type.chars().take(100).collect()));
+/// The platform in an object with the fields of [`PLATFORM`].
+fn platform_of(raw: &Value) -> Platform {
+    let text = |name: &str| raw[name].as_str().unwrap_or_default().to_owned();
+    Platform { os: text("os"), architecture: text("architecture"), variant: text("variant") }
+}
+
+fn manifest(media_type: oci::MediaType, mut raw: Value) -> Result<ImageManifest, ManifestError> {
+    if !is_either(&media_type, &oci::MediaType::ImageManifest) {
+        return Err(ManifestError::MediaType(shown(media_type.as_ref())));
     }
-    if config.media_type != OCI_CONFIG && config.media_type != DOCKER_CONFIG {
-        let kind = artifact_type.unwrap_or(config.media_type);
-        return Err(ManifestError::Artifact(kind.chars().take(100).collect()));
+    let read = read_manifest(&mut raw)?;
+    let config_type = read.config().media_type();
+    if !is_either(config_type, &oci::MediaType::ImageConfig) {
+        let kind = read.artifact_type().as_ref().unwrap_or(config_type);
+        return Err(ManifestError::Artifact(shown(kind.as_ref())));
     }
-    if layers.len() > LAYERS_MAX {
+    if read.layers().len() > LAYERS_MAX {
         return Err(ManifestError::Limit {
             what: "number of layers",
             limit: "LAYERS_MAX",
             max: LAYERS_MAX,
         });
     }
-    let layer = |(index, raw): (usize, RawDescriptor)| {
-        if raw.media_type.ends_with("+encrypted") {
-            return Err(ManifestError::EncryptedLayer { index, media_type: raw.media_type });
+    let layer = |(index, read): (usize, &oci::Descriptor)| {
+        let media_type = read.media_type().as_ref();
+        if media_type.ends_with("+encrypted") {
+            let media_type = media_type.to_owned();
+            return Err(ManifestError::EncryptedLayer { index, media_type });
         }
-        if Encoding::of_media_type(&raw.media_type).is_none() {
-            let media_type = raw.media_type.chars().take(100).collect();
-            return Err(ManifestError::LayerType { index, media_type });
+        if Encoding::of_media_type(media_type).is_none() {
+            return Err(ManifestError::LayerType { index, media_type: shown(media_type) });
         }
-        descriptor(raw, "manifest")
+        descriptor(read, "manifest")
     };
     Ok(ImageManifest {
-        media_type,
-        config: descriptor(config, "manifest")?,
-        layers: layers.into_iter().enumerate().map(layer).collect::<Result<_, _>>()?,
+        media_type: media_type.to_string(),
+        config: descriptor(read.config(), "manifest")?,
+        layers: read.layers().iter().enumerate().map(layer).collect::<Result<_, _>>()?,
     })
+}
+
+/// Go's encoder writes an empty list of layers as `null`, which is absent by now.
+fn read_manifest(raw: &mut Value) -> Result<oci::ImageManifest, ManifestError> {
+    if let Some(fields) = raw.as_object_mut() {
+        fields.entry("layers").or_insert_with(|| Value::Array(Vec::new()));
+    }
+    for layer in elements(raw, "layers") {
+        lenient::check_digest(layer, "manifest")?;
+    }
+    if let Some(config) = raw.get_mut("config") {
+        lenient::check_digest(config, "manifest")?;
+    }
+    serde_json::from_value(raw.take()).map_err(malformed("manifest"))
 }
 
 /// The child for a platform: the same variant first, then one without, then, when none was asked

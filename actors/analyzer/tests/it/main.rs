@@ -5,6 +5,7 @@
 mod catalogue;
 mod documents;
 mod layers;
+mod served;
 mod stacks;
 mod support;
 mod wild;

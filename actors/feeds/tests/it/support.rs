@@ -7,6 +7,7 @@ use kedge_feeds::{Item, ParseError, Report, Source, parse};
 use sha2::{Digest, Sha256};
 use std::io::{Cursor, Write};
 
+#[expect(clippy::disallowed_methods, reason = "the test holds the files, not the engine")]
 pub(crate) fn testdata(name: &str) -> Vec<u8> {
     let path = format!("{}/testdata/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))

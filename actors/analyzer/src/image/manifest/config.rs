@@ -1,12 +1,17 @@
 //! The configuration of an image (OCI image-spec, `config.md`), as Docker writes it too.
 
-use super::{ManifestError, check_object, malformed};
+use super::lenient::{self, Field, Shape, needed, optional};
+use super::{ANY_COUNT, ManifestError, check_object, malformed, platform_of};
 use crate::limits::{CONFIG_DOCUMENT_BYTES_MAX, HISTORY_MAX, LAYERS_MAX};
 use kedge_artifact::digest::Digest;
 use kedge_artifact::image::Platform;
 use kedge_artifact::time::Timestamp;
+use oci_spec::image as oci;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// What messages call it.
+const DOCUMENT: &str = "image configuration";
 
 /// One step of an image's making.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,60 +79,45 @@ impl ImageConfig {
     }
 }
 
-#[derive(Deserialize)]
-struct RawConfig {
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    variant: Option<String>,
-    #[serde(default)]
-    created: Option<String>,
-    #[serde(default)]
-    author: Option<String>,
-    #[serde(default)]
-    rootfs: Option<RawRootfs>,
-    #[serde(default)]
-    history: Option<Vec<RawHistory>>,
-    #[serde(default)]
-    config: Option<RawProcess>,
-}
+/// What is kept of a configuration. `Healthcheck` is Docker's and unknown to `oci-spec`.
+static CONFIGURATION: Shape = Shape::Object(&[
+    needed("architecture", Shape::Text),
+    needed("os", Shape::Text),
+    optional("variant", Shape::Text),
+    optional("created", Shape::Text),
+    optional("author", Shape::Text),
+    needed("rootfs", Shape::Object(&ROOTFS)),
+    optional("history", Shape::List(&Shape::Object(&HISTORY), HISTORY_MAX)),
+    needed("config", Shape::Object(&PROCESS)),
+]);
 
-#[derive(Deserialize)]
-struct RawRootfs {
-    #[serde(default)]
-    diff_ids: Option<Vec<String>>,
-}
+static ROOTFS: [Field; 2] = [
+    needed("type", Shape::Fixed("layers")),
+    needed("diff_ids", Shape::List(&Shape::Text, LAYERS_MAX)),
+];
 
-#[derive(Deserialize)]
-struct RawHistory {
-    #[serde(default)]
-    created: Option<String>,
-    #[serde(default)]
-    created_by: Option<String>,
-    #[serde(default)]
-    author: Option<String>,
-    #[serde(default)]
-    comment: Option<String>,
-    #[serde(default)]
-    empty_layer: Option<bool>,
-}
+static HISTORY: [Field; 5] = [
+    optional("created", Shape::Text),
+    optional("created_by", Shape::Text),
+    optional("author", Shape::Text),
+    optional("comment", Shape::Text),
+    optional("empty_layer", Shape::Flag),
+];
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct RawProcess {
-    user: Option<String>,
-    env: Option<Vec<String>>,
-    entrypoint: Option<Vec<String>>,
-    cmd: Option<Vec<String>>,
-    working_dir: Option<String>,
-    exposed_ports: Option<BTreeMap<String, serde::de::IgnoredAny>>,
-    volumes: Option<BTreeMap<String, serde::de::IgnoredAny>>,
-    labels: Option<BTreeMap<String, String>>,
-    healthcheck: Option<serde_json::Value>,
-    stop_signal: Option<String>,
-}
+static PROCESS: [Field; 10] = [
+    optional("User", Shape::Text),
+    optional("Env", Shape::List(&Shape::Text, ANY_COUNT)),
+    optional("Entrypoint", Shape::List(&Shape::Text, ANY_COUNT)),
+    optional("Cmd", Shape::List(&Shape::Text, ANY_COUNT)),
+    optional("WorkingDir", Shape::Text),
+    optional("ExposedPorts", Shape::Names),
+    optional("Volumes", Shape::Names),
+    optional("Labels", Shape::Texts),
+    optional("Healthcheck", Shape::Object(&HEALTHCHECK)),
+    optional("StopSignal", Shape::Text),
+];
+
+static HEALTHCHECK: [Field; 1] = [optional("Test", Shape::List(&Shape::Text, ANY_COUNT))];
 
 /// Reads an image configuration. Times that are no times are left out: nothing depends on them.
 ///
@@ -139,49 +129,67 @@ pub fn parse_config(bytes: &[u8]) -> Result<ImageConfig, ManifestError> {
         let max = CONFIG_DOCUMENT_BYTES_MAX;
         return limit("image configuration size in bytes", "CONFIG_DOCUMENT_BYTES_MAX", max);
     }
-    check_object(bytes, "image configuration")?;
-    let raw: RawConfig = serde_json::from_slice(bytes).map_err(malformed("image configuration"))?;
-    let diff_ids = raw.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default();
-    let history = raw.history.unwrap_or_default();
+    check_object(bytes, DOCUMENT)?;
+    let raw = lenient::read(bytes, &CONFIGURATION).map_err(malformed(DOCUMENT))?;
+    let platform = platform_of(&raw);
+    let health = raw["config"]["Healthcheck"]["Test"][0].as_str();
+    let healthcheck = health.is_some_and(|test| test != "NONE");
+    let read: oci::ImageConfiguration = serde_json::from_value(raw).map_err(malformed(DOCUMENT))?;
+    let diff_ids = read.rootfs().diff_ids();
+    let history = read.history().as_deref().unwrap_or_default();
     if diff_ids.len() > LAYERS_MAX {
         return limit("number of diff ids", "LAYERS_MAX", LAYERS_MAX);
     }
     if history.len() > HISTORY_MAX {
         return limit("number of history entries", "HISTORY_MAX", HISTORY_MAX);
     }
-    let digest = |text: String| {
-        let document = "image configuration";
-        text.parse().map_err(|source| ManifestError::Digest { document, source })
+    let digest = |text: &String| {
+        text.parse().map_err(|source| ManifestError::Digest { document: DOCUMENT, source })
     };
-    let process = raw.config.unwrap_or_default();
-    let health = process.healthcheck.as_ref().and_then(|check| check.get("Test")?.get(0)?.as_str());
+    let absent = oci::Config::default();
+    let process = read.config().as_ref().unwrap_or(&absent);
     Ok(ImageConfig {
-        architecture: raw.architecture,
-        os: raw.os,
-        variant: raw.variant.unwrap_or_default(),
-        created: raw.created.and_then(|text| text.parse().ok()),
-        author: raw.author.unwrap_or_default(),
-        diff_ids: diff_ids.into_iter().map(digest).collect::<Result<_, _>>()?,
-        history: history.into_iter().map(history_entry).collect(),
-        healthcheck: health.is_some_and(|test| test != "NONE"),
-        user: process.user.unwrap_or_default(),
-        env: process.env.unwrap_or_default(),
-        entrypoint: process.entrypoint.unwrap_or_default(),
-        cmd: process.cmd.unwrap_or_default(),
-        working_dir: process.working_dir.unwrap_or_default(),
-        exposed_ports: process.exposed_ports.unwrap_or_default().into_keys().collect(),
-        volumes: process.volumes.unwrap_or_default().into_keys().collect(),
-        labels: process.labels.unwrap_or_default(),
-        stop_signal: process.stop_signal.unwrap_or_default(),
+        architecture: platform.architecture,
+        os: platform.os,
+        variant: platform.variant,
+        created: time(read.created()),
+        author: text(read.author()),
+        diff_ids: diff_ids.iter().map(digest).collect::<Result<_, _>>()?,
+        history: history.iter().map(history_entry).collect(),
+        healthcheck,
+        user: text(process.user()),
+        env: process.env().clone().unwrap_or_default(),
+        entrypoint: process.entrypoint().clone().unwrap_or_default(),
+        cmd: process.cmd().clone().unwrap_or_default(),
+        working_dir: text(process.working_dir()),
+        exposed_ports: sorted(process.exposed_ports()),
+        volumes: sorted(process.volumes()),
+        labels: process.labels().clone().unwrap_or_default().into_iter().collect(),
+        stop_signal: text(process.stop_signal()),
     })
 }
 
-fn history_entry(raw: RawHistory) -> HistoryEntry {
+fn text(read: &Option<String>) -> String {
+    read.clone().unwrap_or_default()
+}
+
+fn time(read: &Option<String>) -> Option<Timestamp> {
+    read.as_ref().and_then(|text| text.parse().ok())
+}
+
+/// `oci-spec` gives the names of a map in an order that changes from run to run.
+fn sorted(read: &Option<Vec<String>>) -> Vec<String> {
+    let mut names = read.clone().unwrap_or_default();
+    names.sort();
+    names
+}
+
+fn history_entry(read: &oci::History) -> HistoryEntry {
     HistoryEntry {
-        created: raw.created.and_then(|text| text.parse().ok()),
-        created_by: raw.created_by.unwrap_or_default(),
-        author: raw.author.unwrap_or_default(),
-        comment: raw.comment.unwrap_or_default(),
-        empty_layer: raw.empty_layer.unwrap_or_default(),
+        created: time(read.created()),
+        created_by: text(read.created_by()),
+        author: text(read.author()),
+        comment: text(read.comment()),
+        empty_layer: read.empty_layer().unwrap_or_default(),
     }
 }
