@@ -17,10 +17,10 @@ fn account_not_found() -> AppError {
 }
 
 fn account_of(response: Response) -> Result<Account, AppError> {
-    match response {
-        Response::Account(account) => Ok(*account),
-        other => Err(AppError::internal(format!("not an account: {other:?}"))),
-    }
+    let Response::Account(account) = response else {
+        return Err(AppError::unexpected("an account"));
+    };
+    Ok(*account)
 }
 
 impl App {

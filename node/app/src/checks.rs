@@ -52,10 +52,7 @@ fn full_tag(text: &str) -> Result<String, AppError> {
 
 fn no_evaluation() -> AppError {
     // The contract fixes this text.
-    AppError::not_found(
-        "evaluation_not_found",
-        "could not find any evaluations for input images",
-    )
+    AppError::not_found("evaluation_not_found", "could not find any evaluations for input images")
 }
 
 impl App {
@@ -95,8 +92,7 @@ impl App {
         };
         let mut evaluations = Vec::new();
         if !current {
-            evaluations
-                .push(self.system().evaluate(&image, &tag, Some(&policy_id), true).await?);
+            evaluations.push(self.system().evaluate(&image, &tag, Some(&policy_id), true).await?);
         }
         let wanted = if input.history { stored.len() } else { usize::from(current) };
         for evaluation in stored.iter().take(wanted) {

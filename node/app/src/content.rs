@@ -62,9 +62,8 @@ impl Metadata {
 
 /// The history entries of an image configuration.
 fn history(config: &[u8]) -> Result<Vec<u8>, AppError> {
-    let broken = |error: serde_json::Error| {
-        AppError::internal(format!("image configuration: {error}"))
-    };
+    let broken =
+        |error: serde_json::Error| AppError::internal(format!("image configuration: {error}"));
     let config: serde_json::Value = serde_json::from_slice(config).map_err(broken)?;
     let entries = config.get("history").filter(|history| history.is_array());
     let empty = serde_json::Value::Array(Vec::new());
@@ -144,7 +143,10 @@ mod tests {
 
     #[test]
     fn history_of_a_configuration() {
-        assert_eq!(history(br#"{"history":[{"created_by":"a"}]}"#).unwrap(), br#"[{"created_by":"a"}]"#);
+        assert_eq!(
+            history(br#"{"history":[{"created_by":"a"}]}"#).unwrap(),
+            br#"[{"created_by":"a"}]"#
+        );
         assert_eq!(history(br#"{"history":{}}"#).unwrap(), b"[]");
         assert_eq!(history(b"not json").unwrap_err().to_string(), "internal error");
     }

@@ -85,6 +85,12 @@ impl AppError {
         Self::Fault(Fault::lasting("internal", INTERNAL, message))
     }
 
+    /// A command was answered with something else than it should: never the answer itself, which
+    /// may hold hashes and sealed secrets.
+    pub(crate) fn unexpected(wanted: &str) -> Self {
+        Self::internal(format!("the command did not answer {wanted}"))
+    }
+
     pub(crate) fn with_codes(mut self, codes: &[&'static str]) -> Self {
         if let Self::Refused(refusal) = &mut self {
             refusal.error_codes = codes.to_vec();
@@ -133,10 +139,10 @@ impl AppError {
         match self {
             Self::Unauthenticated | Self::Throttled { .. } | Self::Busy { .. } => Vec::new(),
             Self::Refused(refusal) => refusal.error_codes.clone(),
-            Self::Rejected(rejection) => match rejection.code {
-                RejectionCode::FeedSyncRunning => vec!["FEED_SYNC_ALREADY_IN_PROGRESS"],
-                _ => Vec::new(),
-            },
+            Self::Rejected(rejection) if rejection.code == RejectionCode::FeedSyncRunning => {
+                vec!["FEED_SYNC_ALREADY_IN_PROGRESS"]
+            }
+            Self::Rejected(_) => Vec::new(),
             Self::Fault(fault) => contract_code(&fault.code).into_iter().collect(),
         }
     }
@@ -186,10 +192,13 @@ pub(crate) fn contract_code(code: &str) -> Option<&'static str> {
     match code {
         "registry_auth_failed" | "registry_realm_refused" => Some("REGISTRY_PERMISSION_DENIED"),
         "image_not_found" => Some("REGISTRY_IMAGE_NOT_FOUND"),
-        "registry_unreachable" | "registry_timeout" | "registry_tls_failed" | "egress_refused"
-        | "registry_unavailable" | "rate_limited" | "registry_redirect_refused" => {
-            Some("REGISTRY_NOT_ACCESSIBLE")
-        }
+        "registry_unreachable"
+        | "registry_timeout"
+        | "registry_tls_failed"
+        | "egress_refused"
+        | "registry_unavailable"
+        | "rate_limited"
+        | "registry_redirect_refused" => Some("REGISTRY_NOT_ACCESSIBLE"),
         "not_a_registry" | "manifest_unsupported" | "registry_host_invalid" => {
             Some("REGISTRY_NOT_SUPPORTED")
         }
@@ -208,10 +217,10 @@ pub(crate) fn seconds(pause: Duration) -> u32 {
 
 impl From<ProposeError> for AppError {
     fn from(error: ProposeError) -> Self {
-        match error {
-            ProposeError::Rejected(rejection) => Self::Rejected(rejection),
-            other => Self::Fault(other.into()),
+        if let ProposeError::Rejected(rejection) = error {
+            return Self::Rejected(rejection);
         }
+        Self::Fault(error.into())
     }
 }
 

@@ -171,10 +171,11 @@ impl App {
         ids: Vec<String>,
     ) -> Result<Vec<String>, AppError> {
         let command = Command::DeleteEvents { account: who.account.clone(), ids };
-        match self.propose(who.caller(), command).await? {
-            Response::Removed(ids) => Ok(ids),
-            other => Err(AppError::internal(format!("not removed events: {other:?}"))),
-        }
+        let answer = self.propose(who.caller(), command).await?;
+        let Response::Removed(ids) = answer else {
+            return Err(AppError::unexpected("removed events"));
+        };
+        Ok(ids)
     }
 }
 

@@ -221,15 +221,13 @@ impl App {
         self.allow_system(who, "updateFeeds")?;
         // Before the proposal, so that no event of the job is missed.
         let mut events = self.handle().events();
-        let job = match self.propose(who.caller(), Command::SyncFeeds { force }).await? {
-            Response::Job(job) => *job,
-            other => return Err(AppError::internal(format!("not a job: {other:?}"))),
-        };
+        let answer = self.propose(who.caller(), Command::SyncFeeds { force }).await?;
+        let Response::Job(job) = answer else { return Err(AppError::unexpected("a job")) };
         let patience = Duration::from_secs(u64::from(self.options().feed_sync_wait_s));
         let until = Instant::now() + patience;
         loop {
             let found = self.handle().read(|view| query::job::get(view, job.id))?;
-            let job = found.unwrap_or_else(|| job.clone());
+            let job = found.unwrap_or_else(|| (*job).clone());
             match job.state {
                 JobState::Done => return Ok(SyncOutcome::Done),
                 JobState::Parked | JobState::Cancelled => return Err(sync_failed(&job)),

@@ -194,10 +194,8 @@ fn decode_dockerfile(text: &str) -> Result<Vec<u8>, AppError> {
 }
 
 fn image_of(response: Response) -> Result<Image, AppError> {
-    match response {
-        Response::Image(image) => Ok(*image),
-        other => Err(AppError::internal(format!("not an image: {other:?}"))),
-    }
+    let Response::Image(image) = response else { return Err(AppError::unexpected("an image")) };
+    Ok(*image)
 }
 
 /// Bytes of a megabyte as the contract counts image sizes.
@@ -335,8 +333,7 @@ impl App {
             return Ok(image);
         }
         // Clients read the state out of this text.
-        let text =
-            format!("image is not analyzed - analysis_status: {}", image.analysis.as_str());
+        let text = format!("image is not analyzed - analysis_status: {}", image.analysis.as_str());
         let error = AppError::not_found("image_not_analyzed", text);
         Err(match &image.failure {
             Some(failure) => error.with_detail("failure", failure.message.clone().into()),
@@ -380,13 +377,14 @@ impl App {
         let command = Command::DeleteImage { account: who.account.clone(), digest, force };
         match self.propose(who.caller(), command).await {
             Ok(_) => Ok(deletion(DeletionOutcome::Deleting)),
-            Err(AppError::Rejected(rejection)) => match rejection.code {
-                RejectionCode::ImageNotFound => Ok(deletion(DeletionOutcome::NotFound)),
-                RejectionCode::ImageBusy => {
-                    Ok(deletion(DeletionOutcome::Failed(rejection.message)))
-                }
-                _ => Err(rejection.into()),
-            },
+            Err(AppError::Rejected(rejection))
+                if rejection.code == RejectionCode::ImageNotFound =>
+            {
+                Ok(deletion(DeletionOutcome::NotFound))
+            }
+            Err(AppError::Rejected(rejection)) if rejection.code == RejectionCode::ImageBusy => {
+                Ok(deletion(DeletionOutcome::Failed(rejection.message)))
+            }
             Err(error) => Err(error),
         }
     }
@@ -459,12 +457,8 @@ impl Wanted {
                             && seen.tag == *tag
                     })
                 };
-                let tags: Vec<TagSeen> = image
-                    .tags
-                    .iter()
-                    .filter(|seen| points(seen) && named(seen))
-                    .cloned()
-                    .collect();
+                let tags: Vec<TagSeen> =
+                    image.tags.iter().filter(|seen| points(seen) && named(seen)).cloned().collect();
                 (!tags.is_empty()).then_some(ImageView { image, tags, dockerfile: None })
             })
             .collect();

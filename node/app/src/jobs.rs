@@ -80,10 +80,8 @@ fn cut_page(mut jobs: Vec<Job>, filter: &JobFilter) -> Result<JobPage, AppError>
 }
 
 fn job_of(response: Response) -> Result<Job, AppError> {
-    match response {
-        Response::Job(job) => Ok(*job),
-        other => Err(AppError::internal(format!("not a job: {other:?}"))),
-    }
+    let Response::Job(job) = response else { return Err(AppError::unexpected("a job")) };
+    Ok(*job)
 }
 
 impl App {
@@ -91,11 +89,7 @@ impl App {
     ///
     /// # Errors
     /// 400 for a malformed filter, 403.
-    pub async fn list_jobs(
-        &self,
-        who: &Identity,
-        filter: &JobFilter,
-    ) -> Result<JobPage, AppError> {
+    pub async fn list_jobs(&self, who: &Identity, filter: &JobFilter) -> Result<JobPage, AppError> {
         self.allow(who, "listJobs")?;
         let mut jobs = self.handle().read_linearizable(query::job::list).await??;
         jobs.retain(|job| job.account == who.account);
@@ -151,7 +145,7 @@ mod tests {
             id: JobId(number),
             account: "a".into(),
             task: Task::SyncFeeds { force: false },
-            state: if number % 2 == 0 { JobState::Done } else { JobState::Parked },
+            state: if number.is_multiple_of(2) { JobState::Done } else { JobState::Parked },
             priority: Priority::Background,
             attempts: 1,
             epoch: Epoch(1),

@@ -116,7 +116,8 @@ impl Passwords {
         if let Some(pause) = self.throttle.pause(user, source, now) {
             return Err(AppError::Throttled { retry_after_s: seconds(pause) });
         }
-        let right = password.len() <= PASSWORD_BYTES_MAX && self.hash_matches(password, stored).await?;
+        let right =
+            password.len() <= PASSWORD_BYTES_MAX && self.hash_matches(password, stored).await?;
         if !right {
             self.throttle.failed(user, source, Instant::now());
             return Err(AppError::Unauthenticated);

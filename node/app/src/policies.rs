@@ -67,10 +67,8 @@ async fn seed(app: &App, document: PolicyDocument) -> Result<PolicySeed, AppErro
 }
 
 fn policy_of(response: Response) -> Result<Policy, AppError> {
-    match response {
-        Response::Policy(policy) => Ok(*policy),
-        other => Err(AppError::internal(format!("not a policy: {other:?}"))),
-    }
+    let Response::Policy(policy) = response else { return Err(AppError::unexpected("a policy")) };
+    Ok(*policy)
 }
 
 /// A change of a policy.
@@ -95,8 +93,7 @@ impl App {
         with_documents: bool,
     ) -> Result<Vec<PolicyView>, AppError> {
         self.allow(who, "listPolicies")?;
-        let list =
-            self.handle().read_linearizable(|view| query::policy::list(view, &who.account));
+        let list = self.handle().read_linearizable(|view| query::policy::list(view, &who.account));
         let mut views = Vec::new();
         for policy in list.await?? {
             views.push(self.policy_view(policy, with_documents).await?);

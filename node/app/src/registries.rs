@@ -115,9 +115,9 @@ fn segment_has_form(segment: &str) -> bool {
     let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     edge(segment.bytes().next())
         && edge(segment.bytes().last())
-        && segment.bytes().all(|b| {
-            b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b)
-        })
+        && segment
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
 }
 
 fn kind_of(input: &RegistryInput) -> Result<RegistryKind, AppError> {
@@ -125,8 +125,7 @@ fn kind_of(input: &RegistryInput) -> Result<RegistryKind, AppError> {
         return Ok(RegistryKind::DockerV2);
     };
     RegistryKind::parse(name).ok_or_else(|| {
-        let text =
-            format!("registry type '{}' is not supported, only docker_v2 is", shown(name));
+        let text = format!("registry type '{}' is not supported, only docker_v2 is", shown(name));
         AppError::invalid(text).with_codes(&["REGISTRY_NOT_SUPPORTED"])
     })
 }
@@ -154,11 +153,10 @@ fn registry_not_found(text: &'static str) -> AppError {
 }
 
 fn registry_of(response: Response) -> Result<Registry, AppError> {
-    match response {
-        Response::Registry(registry) => Ok(*registry),
-        // Without the response: it could hold a sealed password.
-        _ => Err(AppError::internal("the answer is not a registry")),
-    }
+    let Response::Registry(registry) = response else {
+        return Err(AppError::unexpected("a registry"));
+    };
+    Ok(*registry)
 }
 
 impl App {
@@ -306,12 +304,8 @@ impl App {
                 self.check_candidate(&entry, &password).await?;
             }
         } else if validate {
-            let changed = Registry {
-                kind,
-                user: entry.user.clone(),
-                verify_tls: entry.verify_tls,
-                ..stored
-            };
+            let changed =
+                Registry { kind, user: entry.user.clone(), verify_tls: entry.verify_tls, ..stored };
             let checked = self.system().check_stored_registry(&changed).await;
             checked.map_err(|fault| cannot_ping(&fault))?;
         }
@@ -395,7 +389,8 @@ mod tests {
 
     #[test]
     fn unknown_kinds_are_refused() {
-        let of = |kind: &str| kind_of(&RegistryInput { kind: Some(kind.into()), ..Default::default() });
+        let of =
+            |kind: &str| kind_of(&RegistryInput { kind: Some(kind.into()), ..Default::default() });
         assert_eq!(of("docker_v2").unwrap(), RegistryKind::DockerV2);
         assert_eq!(of("").unwrap(), RegistryKind::DockerV2);
         assert!(of("awsecr").unwrap_err().to_string().contains("awsecr"));

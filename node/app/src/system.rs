@@ -165,9 +165,8 @@ impl App {
         }
         let app = self.clone();
         let counted = tokio::task::spawn_blocking(move || app.count());
-        let counted = counted
-            .await
-            .map_err(|error| AppError::internal(format!("statistics: {error}")))??;
+        let counted =
+            counted.await.map_err(|error| AppError::internal(format!("statistics: {error}")))??;
         let counted = Arc::new(counted);
         *self.counted() = Some((now, Arc::clone(&counted)));
         Ok(counted)

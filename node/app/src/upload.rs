@@ -68,9 +68,8 @@ impl Upload {
     pub async fn write(&mut self, piece: &[u8]) -> Result<(), AppError> {
         self.bytes = self.bytes.saturating_add(piece.len() as u64);
         if self.bytes > FEED_UPLOAD_BYTES_MAX {
-            let text = format!(
-                "upload has over {FEED_UPLOAD_BYTES_MAX} bytes (FEED_UPLOAD_BYTES_MAX)"
-            );
+            let text =
+                format!("upload has over {FEED_UPLOAD_BYTES_MAX} bytes (FEED_UPLOAD_BYTES_MAX)");
             return Err(AppError::refused(413, "limit", text));
         }
         self.hash.update(piece);

@@ -26,10 +26,8 @@ fn user_not_found() -> AppError {
 }
 
 fn user_of(response: Response) -> Result<User, AppError> {
-    match response {
-        Response::User(user) => Ok(*user),
-        other => Err(AppError::internal(format!("not a user: {other:?}"))),
-    }
+    let Response::User(user) = response else { return Err(AppError::unexpected("a user")) };
+    Ok(*user)
 }
 
 /// Whether the user has a password.
@@ -206,8 +204,7 @@ impl App {
         self.authorize(who, &Need::In(account.clone(), "updateUser"))?;
         if name == who.user {
             // The contract fixes this text.
-            let text =
-                "Conflict, cannot delete the credential used to authenticate this request";
+            let text = "Conflict, cannot delete the credential used to authenticate this request";
             return Err(AppError::invalid(text));
         }
         self.user_in(&account, name).await?;

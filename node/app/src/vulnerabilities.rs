@@ -126,11 +126,7 @@ pub fn cvss3_scores(severity: &Severity) -> Option<Scores> {
 
 fn rounded(base: f64, exploitability: f64, impact: f64) -> Scores {
     let round = |score: f64| (score.max(0.0) * 10.0).round() / 10.0;
-    Scores {
-        base: round(base),
-        exploitability: round(exploitability),
-        impact: round(impact),
-    }
+    Scores { base: round(base), exploitability: round(exploitability), impact: round(impact) }
 }
 
 /// Whether a statement comes from NVD.
@@ -151,9 +147,7 @@ fn choose(image: &Image, matches: &Matches, base: &Matches, selection: &Selectio
     let findings = matches.findings.iter().enumerate();
     findings
         .filter(|(_, finding)| selection.class.contains(finding))
-        .filter(|(_, finding)| {
-            !(selection.vendor_only && finding.fix.state == FixState::WontFix)
-        })
+        .filter(|(_, finding)| !(selection.vendor_only && finding.fix.state == FixState::WontFix))
         .map(|(index, finding)| Chosen {
             index,
             inherited: inherited.contains(&mark(finding)),

@@ -217,13 +217,12 @@ async fn get_image_content_by_type_license(
 }
 
 fn package(found: &Package) -> PackageContent {
-    let metadata = match &found.details {
-        PackageDetails::None => None,
-        // The only member is the ecosystem's own facts, under the ecosystem's name.
-        details => serde_json::to_value(details)
-            .ok()
-            .and_then(|value| value.as_object()?.iter().next().map(|(k, v)| (k.clone(), v.clone()))),
-    };
+    // The only member is the ecosystem's own facts, under the ecosystem's name; a package without
+    // such facts is written as a plain word.
+    let facts = serde_json::to_value(&found.details).ok();
+    let metadata = facts.and_then(|value| {
+        value.as_object()?.iter().next().map(|(name, facts)| (name.clone(), facts.clone()))
+    });
     let (metadata_type, metadata) = metadata.unzip();
     PackageContent {
         package: found.name.clone(),

@@ -135,8 +135,7 @@ impl IntoResponse for Failure {
                     .with_code("unsupported_media_type"),
             ),
             Self::TooLarge { limit, name } => problem(
-                titled(413, format!("the body has over {limit} bytes ({name})"))
-                    .with_code("limit"),
+                titled(413, format!("the body has over {limit} bytes ({name})")).with_code("limit"),
             ),
             Self::UnknownRoute => problem(ProblemDocument::unknown_route()),
             Self::UnknownMethod => problem(ProblemDocument::unknown_method()),

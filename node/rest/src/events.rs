@@ -157,8 +157,7 @@ mod tests {
         let tree = event_types();
         let names: Vec<&str> = tree.iter().map(|category| category.name.as_str()).collect();
         assert_eq!(names, ["system", "user"]);
-        let count: usize =
-            tree.iter().flat_map(|c| &c.subcategories).map(|s| s.events.len()).sum();
+        let count: usize = tree.iter().flat_map(|c| &c.subcategories).map(|s| s.events.len()).sum();
         assert_eq!(count, EVENT_TYPES.len());
     }
 }

@@ -2,9 +2,7 @@
 
 use crate::Server;
 use crate::error::Failure;
-use crate::limits::{
-    ECHO_CHARS_MAX, JSON_BODY_BYTES_MAX, POLICY_BODY_BYTES_MAX, QUERY_BYTES_MAX,
-};
+use crate::limits::{ECHO_CHARS_MAX, JSON_BODY_BYTES_MAX, POLICY_BODY_BYTES_MAX, QUERY_BYTES_MAX};
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::Uri;
@@ -13,7 +11,9 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use kedge_app::error::AppError;
 use kedge_app::identity::Identity;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Who asks; the guard put it there.
@@ -126,12 +126,44 @@ async fn read_body(request: Request, limit: usize, name: &'static str) -> Result
 /// A JSON body of a type.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Server> for JsonBody<T> {
+impl<T: DeserializeOwned + Serialize> FromRequest<Server> for JsonBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &Server) -> Result<Self, Failure> {
         let bytes = read_body(request, JSON_BODY_BYTES_MAX, "JSON_BODY_BYTES_MAX").await?;
-        parse_json(&bytes).map(Self)
+        let body: T = parse_json(&bytes)?;
+        check_objects(&bytes, &body)?;
+        Ok(Self(body))
+    }
+}
+
+/// Refuses arrays in the place of objects: the reader would take their elements for properties.
+fn check_objects<T: Serialize>(bytes: &[u8], body: &T) -> Result<(), Failure> {
+    let unreadable = |error: serde_json::Error| Failure::Malformed(cut(&error.to_string()));
+    let sent: Value = serde_json::from_slice(bytes).map_err(unreadable)?;
+    let read = serde_json::to_value(body).map_err(unreadable)?;
+    match array_for_object(&sent, &read) {
+        None => Ok(()),
+        Some(place) => {
+            let place = place.trim_start_matches('.');
+            let place = if place.is_empty() { "." } else { place };
+            Err(Failure::Malformed(json_mistake(
+                place,
+                "invalid type: sequence, expected an object",
+            )))
+        }
+    }
+}
+
+/// The place of the first array that was read as an object. Both values come from the reader, whose
+/// depth is bounded.
+fn array_for_object(sent: &Value, read: &Value) -> Option<String> {
+    match (sent, read) {
+        (Value::Array(_), Value::Object(_)) => Some(String::new()),
+        (Value::Object(sent), Value::Object(read)) => sent.iter().find_map(|(key, value)| {
+            array_for_object(value, read.get(key)?).map(|place| format!(".{key}{place}"))
+        }),
+        _ => None,
     }
 }
 
@@ -199,6 +231,18 @@ mod tests {
         assert!(read("{} x").contains("trailing"));
         assert!(read(&"[".repeat(10_000)).len() <= ECHO_CHARS_MAX);
         assert!(read(&format!(r#"{{"{}":1}}"#, "x".repeat(5_000))).len() <= ECHO_CHARS_MAX);
+    }
+
+    #[test]
+    fn arrays_are_no_objects() {
+        let check = |text: &str| {
+            let body: ImageAnalysisRequest = parse_json(text.as_bytes()).unwrap();
+            check_objects(text.as_bytes(), &body)
+        };
+        assert!(check(r#"{"source":{"tag":{"pull_string":"a"}}}"#).is_ok());
+        assert!(mistake(check("[]")).contains("expected an object"));
+        let text = mistake(check(r#"{"source":{"tag":["a"]}}"#));
+        assert!(text.contains("'source.tag'"), "{text}");
     }
 
     #[test]

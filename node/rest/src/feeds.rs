@@ -10,8 +10,8 @@ use crate::table::Table;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Multipart, Request, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use kedge_api::feeds::{
@@ -141,10 +141,8 @@ async fn upload_system_feed(
         return Err(unknown("feed", DATASETS));
     }
     if name != Dataset::Vulnerabilities.name() {
-        let text = format!(
-            "all data is uploaded as one file, to {}",
-            Dataset::Vulnerabilities.name()
-        );
+        let text =
+            format!("all data is uploaded as one file, to {}", Dataset::Vulnerabilities.name());
         return Err(Failure::Malformed(text));
     }
     if let Err(error) = query.built.parse::<Timestamp>() {
@@ -198,10 +196,7 @@ fn driver(view: DriverView) -> FeedDriver {
     }
 }
 
-async fn list_feed_drivers(
-    State(server): State<Server>,
-    Who(who): Who,
-) -> Answer<FeedDriverList> {
+async fn list_feed_drivers(State(server): State<Server>, Who(who): Who) -> Answer<FeedDriverList> {
     let drivers = server.app.list_feed_drivers(&who).await?;
     Ok(Json(FeedDriverList { drivers: drivers.into_iter().map(driver).collect() }))
 }

@@ -118,11 +118,7 @@ fn account_header(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     }
 }
 
-async fn need(
-    route: &'static Route,
-    who: &Identity,
-    parts: &mut Parts,
-) -> Result<Need, Failure> {
+async fn need(route: &'static Route, who: &Identity, parts: &mut Parts) -> Result<Need, Failure> {
     match route.access {
         Access::Open | Access::AnyUser => Ok(Need::Any),
         Access::InAccount(action) => Ok(Need::In(who.account.clone(), action)),

@@ -9,9 +9,9 @@ use axum::Json;
 use axum::extract::State;
 use kedge_api::images::{
     AddImageQuery, AnalysisStatus, AnchoreImage, AnchoreImageList, DeleteImageQuery,
-    DeleteImageResponse, DeleteImagesQuery, DeleteStatus, DockerfileMode, ImageAncestor,
-    ImageAnalysisRequest, ImageContent, ImageContentMetadata, ImageDetail, ImageSource,
-    ImageStatus, ImageStatusFilter, ListImagesQuery,
+    DeleteImageResponse, DeleteImagesQuery, DeleteStatus, DockerfileMode, ImageAnalysisRequest,
+    ImageAncestor, ImageContent, ImageContentMetadata, ImageDetail, ImageSource, ImageStatus,
+    ImageStatusFilter, ListImagesQuery,
 };
 use kedge_app::images::{Deletion, DeletionOutcome, ImageFilter, ImageView, NewImage, Source};
 use kedge_model::image::{AnalysisState, Image, TagSeen};

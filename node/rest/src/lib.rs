@@ -61,7 +61,6 @@ pub(crate) struct Server {
 /// # Panics
 /// When the table of routes and the handlers do not name the same operations: a mistake in the
 /// program, found by its tests.
-#[must_use]
 pub fn router(app: App, registry: Registry, options: &Options) -> Router {
     let (metrics, options) = (Metrics::new(registry), options.clone());
     let room = Arc::new(Semaphore::new(options.requests_max.min(Semaphore::MAX_PERMITS)));
@@ -72,9 +71,7 @@ pub fn router(app: App, registry: Registry, options: &Options) -> Router {
     };
     // Routing must see the path as it is cleaned here, so the cleaning is outside of the router.
     let cleaned = api.map_request(observe::tolerate_slashes);
-    Router::new()
-        .fallback_service(cleaned)
-        .layer(from_fn_with_state(server, observe::observe))
+    Router::new().fallback_service(cleaned).layer(from_fn_with_state(server, observe::observe))
 }
 
 fn build(server: Server) -> Result<Router, Vec<String>> {

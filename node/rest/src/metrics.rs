@@ -114,16 +114,8 @@ impl Metrics {
         registry.register("build", "The program", build);
         let consensus = Consensus::default();
         consensus.register(&mut registry);
-        let inner = Inner {
-            registry,
-            requests,
-            durations,
-            jobs,
-            images,
-            feed_age,
-            blob_bytes,
-            consensus,
-        };
+        let inner =
+            Inner { registry, requests, durations, jobs, images, feed_age, blob_bytes, consensus };
         Self { inner: Arc::new(inner) }
     }
 

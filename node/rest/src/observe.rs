@@ -41,10 +41,15 @@ fn method_word(method: &Method) -> &'static str {
 }
 
 /// Surrounds a request.
-pub(crate) async fn observe(State(server): State<Server>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(
+    State(server): State<Server>,
+    request: Request,
+    next: Next,
+) -> Response {
     let begun = Instant::now();
     let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    let request_id = given.filter(|id| is_request_id(id)).map_or_else(new_request_id, str::to_owned);
+    let request_id =
+        given.filter(|id| is_request_id(id)).map_or_else(new_request_id, str::to_owned);
     let method = method_word(request.method());
     // Path only: a query may hold what somebody took for a good place for a token.
     let span = tracing::info_span!(

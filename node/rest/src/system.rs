@@ -1,11 +1,11 @@
 //! Version, health, readiness, metrics, status, services, the policy language.
 
 use crate::Answer;
+use crate::Server;
 use crate::error::Failure;
 use crate::extract::{Params, Who};
 use crate::metrics::MEDIA_TYPE;
 use crate::table::Table;
-use crate::Server;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;

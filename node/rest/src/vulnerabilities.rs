@@ -138,16 +138,15 @@ async fn get_image_vulnerabilities_by_digest(
     Params((digest, vuln_type)): Params<(String, String)>,
     Asked(query): Asked<VulnerabilitiesQuery>,
 ) -> Answer<ImagePackageVulnerabilityResponse> {
-    let class =
-        Class::parse(&vuln_type).ok_or_else(|| unknown("vulnerability type", VULNERABILITY_TYPES))?;
+    let class = Class::parse(&vuln_type)
+        .ok_or_else(|| unknown("vulnerability type", VULNERABILITY_TYPES))?;
     let base = query.base_digest;
     let vendor_only = query.vendor_only.unwrap_or(true);
     let selection = Selection { class, vendor_only, base: base.clone() };
     let report = server.app.vulnerabilities(&who, &digest, &selection).await?;
     let described = query.include_vuln_description.unwrap_or(false);
-    let item = |chosen: &Chosen| {
-        vulnerability(&report.matches.findings[chosen.index], *chosen, described)
-    };
+    let item =
+        |chosen: &Chosen| vulnerability(&report.matches.findings[chosen.index], *chosen, described);
     let problem = |details: String| {
         vec![BaseImageProblem { problem_type: "base_image_not_usable".to_owned(), details }]
     };
