@@ -100,7 +100,9 @@ impl Cache {
         let mut removed = 0;
         for folder in fs::read_dir(&self.dir)? {
             let folder = folder?;
-            if !folder.file_type()?.is_dir() {
+            // Other folders here have owners of their own.
+            let ours = folder.file_name().len() == 2;
+            if !ours || !folder.file_type()?.is_dir() {
                 continue;
             }
             for file in fs::read_dir(folder.path())? {
@@ -171,7 +173,10 @@ mod tests {
             file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).unwrap();
         }
         let one = fs::metadata(cache.path("new")).unwrap().len();
+        std::fs::create_dir(dir.path().join("feeds")).unwrap();
+        std::fs::write(dir.path().join("feeds/raw"), &noise).unwrap();
         assert_eq!(cache.shrink_to(2 * one).unwrap(), 1);
+        assert!(dir.path().join("feeds/raw").exists(), "not a result");
         assert!(!cache.path("old").exists() && cache.path("mid").exists());
     }
 }

@@ -150,6 +150,7 @@ async fn finish_start(
     })
     .await?;
     let mut options = config.app.clone();
+    options.feed_interval_s = u64::from(config.work.feeds.interval_hours) * 3_600;
     if options.base_url == kedge_app::options::Options::default().base_url {
         options.base_url = format!("http://{address}");
     }

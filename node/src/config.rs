@@ -83,7 +83,8 @@ impl Default for Config {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Text }
+        // The consensus engine tells every step of every election at `info`.
+        Self { filter: "info,openraft=warn".into(), format: LogFormat::Text }
     }
 }
 

@@ -19,7 +19,9 @@ pub fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     for entry in entries.flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        let skipped = name == "target" || (name.starts_with('.') && name != ".ci");
+        // Cargo marks its output folder; `actors/target` is a crate.
+        let built = path.join("CACHEDIR.TAG").exists();
+        let skipped = built || (name.starts_with('.') && name != ".ci");
         if path.is_dir() && !skipped {
             found.extend(files(&path, ending));
         } else if name.ends_with(ending) {

@@ -87,6 +87,7 @@ fn libraries_stay_behind_their_seams() {
                 "actors/src/notifier",
                 "cli/",
                 "node/tests/",
+                "node/testkit/",
             ],
         },
         Fence {
@@ -201,6 +202,7 @@ fn engines_depend_on_a_short_list() {
         "serde_json",
         "sha2",
         "spdx",
+        "strsim",
         "tar",
         "thiserror",
         "uuid",

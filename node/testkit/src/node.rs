@@ -54,6 +54,18 @@ impl TestNode {
         self.dir.path().join(name)
     }
 
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The administrator's client for another node on the same folder.
+    #[must_use]
+    pub fn client_of(&self, node: &Node) -> Client {
+        Client::new(node, "admin", PASSWORD)
+    }
+
     /// The running node.
     #[must_use]
     pub fn node(&self) -> &Node {
@@ -195,6 +207,27 @@ impl Client {
     /// DELETE.
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, None).await
+    }
+
+    /// Repeats a request until its answer meets the condition; answers it.
+    pub async fn until_answer<F: Future<Output = Answer>>(
+        &self,
+        ask: impl Fn(Self) -> F,
+        met: impl Fn(&Answer) -> bool,
+    ) -> Answer {
+        let mut tick = tokio::time::interval(Duration::from_millis(20));
+        let wait = async {
+            loop {
+                tick.tick().await;
+                let answer = ask(self.clone()).await;
+                if met(&answer) {
+                    return answer;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("the answer did not become what was waited for"))
     }
 
     /// Asks again and again until the answer meets the condition; answers it.

@@ -96,3 +96,45 @@ async fn health_is_open_and_metrics_tell() {
         assert!(metrics.contains(name), "{name} is missing");
     }
 }
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_one_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"not a folder").unwrap();
+    let config = kedge::config::Config {
+        data_dir: file.clone(),
+        listen: "127.0.0.1:0".into(),
+        ..kedge::config::Config::default()
+    };
+    let Err(error) = Node::start(&config, None).await else {
+        panic!("a file was taken for a folder");
+    };
+    let text = format!("{error:#}");
+    assert!(text.contains(&file.display().to_string()), "{text}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"not a folder");
+}
+
+#[tokio::test]
+async fn a_nearly_full_disk_refuses_writes_by_name_and_reads_go_on() {
+    let mut node = TestNode::start().await;
+    node.stop().await;
+    let mut config = node.config().clone();
+    // No disk has that much free.
+    config.store.disk_reserve_mib = 1 << 40;
+    let full = Node::start(&config, None).await.unwrap();
+    let client = node.client_of(&full);
+    let entry = json!({"registry": "h.io"});
+    let refused = client
+        .until_answer(
+            |client| {
+                let entry = entry.clone();
+                async move { client.post("/v2/registries?validate=false", &entry).await }
+            },
+            |answer| answer.status == StatusCode::INSUFFICIENT_STORAGE,
+        )
+        .await;
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(client.get("/v2/registries").await.status, StatusCode::OK);
+    full.stop().await.unwrap();
+}

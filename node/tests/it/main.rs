@@ -8,4 +8,5 @@ mod images;
 mod lifecycle;
 mod policies;
 mod registries;
+mod same_bytes;
 mod secrets;
