@@ -1,0 +1,9 @@
+//! The built program, run as people and pipelines run it: arguments in; output, files and exit
+//! code out. Local commands work on fixtures made here; client commands talk to a stub.
+
+mod fixtures;
+mod help;
+mod local;
+mod node;
+mod run;
+mod stub;
