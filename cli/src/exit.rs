@@ -101,19 +101,17 @@ impl Failure {
 
     /// A local file that cannot be read or written.
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
-        let exit = match error.kind() {
-            io::ErrorKind::NotFound => Exit::NotFound,
-            _ => Exit::Error,
-        };
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        let exit = if missing { Exit::NotFound } else { Exit::Error };
         Self::new(exit, format!("{}: {error}", path.display()))
     }
 
     /// The reader of our output has gone (`kedgectl … | head`): nothing to tell, nothing failed.
     pub(crate) fn output(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::new(Exit::Ok, ""),
-            _ => Self::error(format!("standard output: {error}")),
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::Ok, "");
         }
+        Self::error(format!("standard output: {error}"))
     }
 
     /// Adds the stable code.

@@ -114,10 +114,8 @@ async fn supervise(session: &Session, command: Command) -> Exit {
 /// own because clap's 2 would look like a failed gate.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    let exit = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,
-        _ => Exit::Usage,
-    };
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let exit = if asked { Exit::Ok } else { Exit::Usage };
     ExitCode::from(exit.code())
 }
 

@@ -72,6 +72,18 @@ impl Ui {
         }
     }
 
+    /// A stage that took no time.
+    pub(crate) fn finished(self, what: &str, detail: &str) {
+        let stage = Stage {
+            shown: self.shown,
+            bar: None,
+            doing: String::new(),
+            begun: Instant::now(),
+            told_s: AtomicU64::new(0),
+        };
+        stage.done(what, detail);
+    }
+
     /// Begins a stage.
     pub(crate) fn stage(self, doing: &str) -> Stage {
         let bar = (self.shown == Shown::Bars).then(|| {
@@ -107,7 +119,7 @@ impl Ui {
 }
 
 fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template(" {spinner} {msg}")
+    ProgressStyle::with_template(" {spinner} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 

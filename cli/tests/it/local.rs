@@ -85,6 +85,9 @@ fn what_was_not_checked_is_said_and_does_not_pass_a_gate() {
     home.ok(&["scan", "dir:tree", "--fail-on", "high", "--allow-incomplete"]);
     let document = home.ok(&["scan", "dir:tree", "-o", "json"]).json();
     assert_eq!(document["problems"][0]["code"], "advisory_data_missing");
+    fs::create_dir(home.path("empty")).unwrap();
+    let empty = home.ok(&["scan", "dir:empty"]).stdout;
+    assert_eq!(empty, "no packages were found, so there was nothing to check\n");
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(crate) async fn update(session: &Session, args: UpdateArgs) -> Result<Exit, 
         store_failure(error)
     })?;
     let what = if outcome.changed { "Updated" } else { "Already current" };
-    session.ui.stage("").done(what, &headline(&manifest));
+    session.ui.finished(what, &headline(&manifest));
     finish(&outcome, Exit::Ok)
 }
 
@@ -172,7 +172,8 @@ fn report(stage: &Arc<Stage>) -> Arc<dyn Fn(Progress) + Send + Sync> {
             kedge_fetch::Stage::Failed => "failed",
         };
         let (driver, document) = (progress.driver, progress.document);
-        stage.detail(&format!("{step} {driver} {document} ({})", text::bytes(total)));
+        let received = if total > 0 { format!(" ({})", text::bytes(total)) } else { String::new() };
+        stage.detail(&format!("{step} {driver} {document}{received}"));
     })
 }
 

@@ -163,9 +163,9 @@ async fn find(client: &Client, text: &str) -> Result<AnchoreImage, Failure> {
     match parse(text)? {
         Named::Digest(digest) => {
             let image = client.get(&["v2", "images", &digest], Vec::new()).await;
-            image.map_err(|failure| match failure.exit {
-                Exit::NotFound if failure.hint.is_none() => failure.hint(hint.clone()),
-                _ => failure,
+            image.map_err(|failure| {
+                let missing = failure.exit == Exit::NotFound && failure.hint.is_none();
+                if missing { failure.hint(hint.clone()) } else { failure }
             })
         }
         Named::Tag(tag) => {

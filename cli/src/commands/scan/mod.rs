@@ -114,7 +114,7 @@ pub(crate) async fn run(session: &Session, args: ScanArgs) -> Result<Exit, Failu
         text::ago(built, text::now()),
         text::count(records(&dataset), "record")
     );
-    session.ui.stage("").done("Vulnerability database", &detail);
+    session.ui.finished("Vulnerability database", &detail);
     let content = target::open(session.ui, located, &args.target_flags).await?;
     let mut matches = find(session, &content, dataset, args.by_cve).await?;
     filter(&mut matches, &args);

@@ -154,7 +154,9 @@ impl Outcome<'_> {
         let findings = &self.matches.findings;
         let mut text = String::new();
         let unchecked = unchecked(self.matches, self.content);
-        if findings.is_empty() {
+        if self.content.sbom.packages.is_empty() {
+            text.push_str("no packages were found, so there was nothing to check\n");
+        } else if findings.is_empty() {
             let qualifier = if unchecked.is_empty() { "" } else { " in what could be checked" };
             text.push_str(&format!("no vulnerabilities found{qualifier}\n"));
         } else {

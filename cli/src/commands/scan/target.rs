@@ -174,7 +174,7 @@ async fn analyze(
         ui.note(&format!("Read target: {}", layers(&analysis)));
     }
     let sbom = &analysis.analysis.sbom;
-    ui.stage("").done("Catalogued packages", &packages(sbom));
+    ui.finished("Catalogued packages", &packages(sbom));
     Ok(analysis)
 }
 
