@@ -244,7 +244,11 @@ impl Feeds {
             outcome.map_err(|error| Fault::passing("feed_sync_failed", 502, error.to_string()));
         let finished = match outcome {
             Ok(outcome) => self.finish(job, outcome).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                // Recorded all the same, or the timer would ask again every minute.
+                self.record_failure(Vec::new()).await?;
+                Err(error)
+            }
         };
         // The blob is the copy that stays; a file that is not there needs no removing.
         let _ = std::fs::remove_file(&output);
@@ -393,5 +397,7 @@ fn is_due(shared: &Shared) -> Result<bool, Fault> {
         return Ok(false);
     }
     let last = shared.handle.read(query::feed::state)?.last_sync;
-    Ok(last.is_none_or(|last| shared.now().0 - last.0 >= hours * 3_600_000))
+    // A sync recorded in the future was recorded by a wrong clock.
+    let due = |age: i64| age < 0 || age >= hours * 3_600_000;
+    Ok(last.is_none_or(|last| due(shared.now().0 - last.0)))
 }

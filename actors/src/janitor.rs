@@ -1,6 +1,8 @@
 //! Housekeeping: leases that ran out, rows that are old, blobs that nothing names.
 
-use crate::limits::{COLLECT_AGE_MIN, COLLECT_INTERVAL, EXPIRE_INTERVAL, PRUNE_INTERVAL};
+use crate::limits::{
+    COLLECT_AGE_MIN, COLLECT_INTERVAL, EXPIRE_INTERVAL, PRUNE_INTERVAL, PRUNE_ROUNDS_MAX,
+};
 use crate::shared::Shared;
 use kedge_artifact::digest::Digest;
 use kedge_model::command::{Command, Response};
@@ -89,26 +91,38 @@ async fn expire(shared: &Shared) {
     }
 }
 
+/// One entry removes a bounded number of rows; goes on while there are more, so that a busy day is
+/// cleared in one round, and leaves the rest to the next.
 async fn prune(shared: &Shared) {
-    match shared.propose(Command::Prune).await {
-        Ok(Response::Count(count)) if count > 0 => tracing::info!(count, "pruned old rows"),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "cannot prune"),
+    let mut total = 0;
+    for _ in 0..PRUNE_ROUNDS_MAX {
+        match shared.propose(Command::Prune).await {
+            Ok(Response::Count(0)) => break,
+            Ok(Response::Count(count)) => total += count,
+            Ok(_) => break,
+            Err(error) => {
+                tracing::warn!(%error, "cannot prune");
+                break;
+            }
+        }
+    }
+    if total > 0 {
+        tracing::info!(count = total, "pruned old rows");
     }
 }
 
 async fn collect(shared: &Arc<Shared>) {
-    let referenced = match shared.handle.read(query::blobs::referenced) {
-        Ok(referenced) => referenced,
-        // On a partial answer nothing may be removed.
-        Err(error) => {
-            tracing::error!(%error, "cannot tell which blobs are referenced");
-            return;
-        }
-    };
     let worker = Arc::clone(shared);
-    let swept = tokio::task::spawn_blocking(move || sweep(&worker, &referenced)).await;
-    match swept {
+    // Walks rows and files: not on the runtime's threads.
+    let swept = tokio::task::spawn_blocking(move || {
+        // On a partial answer nothing may be removed.
+        let referenced = worker
+            .handle
+            .read(query::blobs::referenced)
+            .map_err(|error| format!("cannot tell which blobs are referenced: {error}"))?;
+        sweep(&worker, &referenced)
+    });
+    match swept.await {
         Ok(Ok(count)) => {
             shared.metrics.blobs_collected(count);
             if count > 0 {

@@ -42,6 +42,8 @@ pub const CACHED_RESULTS_MAX: usize = 16;
 pub const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the janitor prunes rows.
 pub const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+/// Entries one round of pruning may write: with 1 000 rows each, a day of a busy estate.
+pub const PRUNE_ROUNDS_MAX: usize = 200;
 /// How often the janitor collects blobs and cache files.
 pub const COLLECT_INTERVAL: Duration = Duration::from_secs(300);
 /// A blob younger than this is never collected: its entry may be on its way.

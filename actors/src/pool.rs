@@ -12,7 +12,7 @@ use kedge_model::event::Event;
 use kedge_model::image::Failure;
 use kedge_model::job::{Job, JobKind};
 use kedge_model::rejection::RejectionCode;
-use kedge_model::tokens::JobId;
+use kedge_model::tokens::{Epoch, JobId};
 use kedge_state::row::StateError;
 use kedge_state::schedule;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -53,8 +53,8 @@ pub enum Message {
     Wake,
     /// The timer: look for work, whatever events said.
     Poll,
-    /// A job ended, whatever its outcome.
-    Ended(JobId),
+    /// An attempt of a job ended, whatever its outcome.
+    Ended(JobId, Epoch),
     /// Take no more work, and answer when none is left.
     Drain(RpcReplyPort<()>),
     /// The grace period is over.
@@ -76,7 +76,8 @@ pub struct State<W> {
     shared: Arc<Shared>,
     work: Arc<W>,
     permits: usize,
-    running: HashMap<JobId, watch::Sender<bool>>,
+    // By attempt: a job whose lease ran out may be leased again while its old attempt still ends.
+    running: HashMap<(JobId, Epoch), watch::Sender<bool>>,
     draining: Option<RpcReplyPort<()>>,
     timer: tokio::task::JoinHandle<()>,
     // Ends with the state, however the actor ends: it holds the node's parts.
@@ -127,8 +128,8 @@ impl<W: Work> Actor for Pool<W> {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Wake | Message::Poll => pull(&myself, state).await,
-            Message::Ended(job) => {
-                state.running.remove(&job);
+            Message::Ended(job, epoch) => {
+                state.running.remove(&(job, epoch));
                 finish_draining(state);
                 pull(&myself, state).await;
             }
@@ -236,15 +237,15 @@ async fn lease<W: Work>(myself: &ActorRef<Message>, state: &mut State<W>, job: J
 
 fn begin<W: Work>(myself: &ActorRef<Message>, state: &mut State<W>, job: Job) {
     let (stop, stopped) = watch::channel(false);
-    let id = job.id;
-    state.running.insert(id, stop);
+    let (id, epoch) = (job.id, job.epoch);
+    state.running.insert((id, epoch), stop);
     let shared = Arc::clone(&state.shared);
     let work = Arc::clone(&state.work);
     let pool = myself.clone();
     tokio::spawn(async move {
         hold(&shared, work, job, stopped).await;
         // A stopped pool needs no word of it.
-        let _ = pool.send_message(Message::Ended(id));
+        let _ = pool.send_message(Message::Ended(id, epoch));
     });
 }
 

@@ -3,7 +3,7 @@
 use crate::analyzer::decode_files;
 use crate::fault::Fault;
 use crate::limits::CACHED_RESULTS_MAX;
-use crate::shared::Shared;
+use crate::shared::{Shared, blocking};
 use kedge_analyzer::image::{dockerfile, manifest};
 use kedge_analyzer::sbom::native;
 use kedge_artifact::digest::Digest;
@@ -53,10 +53,10 @@ impl Results {
             return Ok(known);
         }
         let bytes = self.sbom_bytes(image).await?;
-        let sbom = native::from_bytes(&bytes).map_err(|error| {
+        let read = blocking(move || Ok(native::from_bytes(&bytes))).await?;
+        let sbom = Arc::new(read.map_err(|error| {
             Fault::lasting("document_unreadable", 500, format!("sbom of {}: {error}", image.digest))
-        })?;
-        let sbom = Arc::new(sbom);
+        })?);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_front((blob, Arc::clone(&sbom)));
         recent.truncate(CACHED_RESULTS_MAX);
@@ -73,7 +73,8 @@ impl Results {
     /// # Errors
     /// When the image is not analysed or the document cannot be read.
     pub async fn files(&self, image: &Image) -> Result<Vec<FileEntry>, Fault> {
-        decode_files(&self.shared.get_document(result(image)?.files).await?)
+        let bytes = self.shared.get_document(result(image)?.files).await?;
+        blocking(move || Ok(decode_files(&bytes))).await?
     }
 
     /// The manifest as the registry sent it.

@@ -147,12 +147,13 @@ impl Handle {
         caller: Caller,
         command: Command,
     ) -> Result<Response, ProposeError> {
+        let relief = command.is_relief();
         let encoded = self.encode(request, caller, command)?;
         let inner = &*self.inner;
         if *inner.stop.borrow() {
             return Err(ProposeError::Stopped("the node is stopping".to_owned()));
         }
-        if inner.disk.is_low.load(Ordering::Relaxed) {
+        if inner.disk.is_low.load(Ordering::Relaxed) && !relief {
             let reserve_bytes = inner.disk.reserve_bytes;
             return Err(Unavailable::DiskFull { reserve_bytes }.into());
         }

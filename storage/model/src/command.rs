@@ -192,6 +192,43 @@ pub enum Command {
     Prune,
 }
 
+impl Command {
+    /// Whether it frees space or ends work: taken even while the disk is nearly full, or nothing
+    /// could ever get better and finished work would be lost.
+    #[must_use]
+    pub const fn is_relief(&self) -> bool {
+        match self {
+            Self::DeleteImage { .. }
+            | Self::DeleteRegistry { .. }
+            | Self::DeletePolicy { .. }
+            | Self::DeleteUser { .. }
+            | Self::DeleteEvents { .. }
+            | Self::RenewLease { .. }
+            | Self::ExpireLeases
+            | Self::FinishAnalysis { .. }
+            | Self::FailJob { .. }
+            | Self::FinishJob { .. }
+            | Self::ReleaseJob { .. }
+            | Self::CancelJob { .. }
+            | Self::Prune => true,
+            Self::Bootstrap(_)
+            | Self::CreateAccount(_)
+            | Self::UpdateAccount { .. }
+            | Self::SetAccountState { .. }
+            | Self::CreateUser { .. }
+            | Self::SetPassword { .. }
+            | Self::PutRegistry(_)
+            | Self::AddImage(_)
+            | Self::LeaseJob { .. }
+            | Self::RetryJob { .. }
+            | Self::PutPolicy(_)
+            | Self::RecordEvaluation(_)
+            | Self::SyncFeeds { .. }
+            | Self::ActivateGeneration(_) => false,
+        }
+    }
+}
+
 /// See [`Command::Bootstrap`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bootstrap {

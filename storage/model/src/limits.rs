@@ -18,6 +18,9 @@ pub const ANNOTATIONS_BYTES_MAX: usize = 8_192;
 pub const JOB_ATTEMPTS_MAX: u32 = 3;
 /// First wait before a failed job is tried again; doubles with each attempt.
 pub const JOB_RETRY_BASE_MS: i64 = 2_000;
+/// Longest a job can be told to wait. A later time was written by a clock that was ahead, and the
+/// job is due.
+pub const JOB_WAIT_MS_MAX: i64 = 60_000;
 /// Jobs that may wait in one account: a flood from one tenant is refused at the door.
 pub const JOBS_WAITING_MAX: u64 = 100_000;
 /// Longest lease a worker may ask for.
@@ -42,5 +45,7 @@ pub const SEALED_BYTES_MAX: usize = 20_000;
 pub const REGISTRIES_MAX: usize = 1_000;
 /// Policies of one account.
 pub const POLICIES_MAX: usize = 1_000;
-/// Bytes of a policy's id, name or description kept in its row.
+/// Bytes of a policy's id: part of the keys of its evaluations.
+pub const POLICY_ID_BYTES_MAX: usize = 256;
+/// Bytes of a policy's name or description kept in its row.
 pub const POLICY_TEXT_BYTES_MAX: usize = 4_096;

@@ -3,13 +3,21 @@
 use crate::row::{self, StateError, at};
 use kedge_artifact::time::Timestamp;
 use kedge_model::job::{Job, JobKind, JobState};
+use kedge_model::limits::{JOB_WAIT_MS_MAX, LEASE_MS_MAX};
 use kedge_model::tokens::JobId;
-use kedge_storage::keyspaces::{KeyReader, Keyspace};
-use kedge_storage::kv::View;
+use kedge_storage::keyspaces::{Key, KeyReader, Keyspace};
+use kedge_storage::kv::{View, prefix_end};
 
 /// Waiting jobs looked at in one choice. Jobs whose time has not come sort after those whose time
 /// has, within one priority, so this bounds only the number of priorities times skips.
 const LOOK_MAX: usize = 64;
+
+/// Whether a job that waits until `not_before` may run: its time has come, or is so far ahead that
+/// it can only come from a clock that went back since.
+#[must_use]
+pub fn is_due(not_before: Timestamp, now: Timestamp) -> bool {
+    not_before <= now || not_before > now.plus_ms(JOB_WAIT_MS_MAX)
+}
 
 /// The jobs of `kind` that may be leased at `now`, most urgent first, at most `limit`.
 ///
@@ -29,8 +37,8 @@ pub fn next(
                 return Ok(jobs);
             }
             let Some((not_before, id)) = read_ready(&key) else { continue };
-            if not_before > now {
-                break;
+            if !is_due(not_before, now) {
+                continue;
             }
             if let Some(job) = row::get::<Job>(view, at::job(id))?
                 && job.state == JobState::Ready
@@ -58,22 +66,32 @@ pub fn earliest(view: &dyn View, kind: JobKind) -> Result<Option<Timestamp>, Sta
     Ok(earliest)
 }
 
-/// Leases that ran out at `now`, oldest first, at most `limit`.
+/// Leases that ran out at `now`, oldest first, at most `limit`; also those that end later than any
+/// lease can, which a clock that went back since has left behind.
 ///
 /// # Errors
 /// When the store fails.
 pub fn expired(view: &dyn View, now: Timestamp, limit: usize) -> Result<Vec<JobId>, StateError> {
-    let prefix = kedge_storage::keyspaces::Key::new(Keyspace::JobsLeased);
     let mut jobs = Vec::new();
-    for key in row::keys(view, &prefix, limit)? {
-        let mut reader = KeyReader::new(Keyspace::JobsLeased, &key);
-        let parts = reader.as_mut().and_then(|r| Some((r.signed()?, r.number()?)));
-        match parts {
-            Some((until, id)) if Timestamp(until) <= now => jobs.push(JobId(id)),
-            Some(_) | None => break,
+    let latest = now.plus_ms(LEASE_MS_MAX);
+    for reverse in [false, true] {
+        let prefix = Key::new(Keyspace::JobsLeased).build();
+        let left = limit.saturating_sub(jobs.len());
+        for (key, _) in view.range(&prefix, prefix_end(&prefix).as_deref(), reverse, left)? {
+            let Some((until, id)) = read_leased(&key) else { break };
+            let over = if reverse { until > latest } else { until <= now };
+            if !over {
+                break;
+            }
+            jobs.push(id);
         }
     }
     Ok(jobs)
+}
+
+fn read_leased(key: &[u8]) -> Option<(Timestamp, JobId)> {
+    let mut reader = KeyReader::new(Keyspace::JobsLeased, key)?;
+    Some((Timestamp(reader.signed()?), JobId(reader.number()?)))
 }
 
 fn read_ready(key: &[u8]) -> Option<(Timestamp, JobId)> {

@@ -1,6 +1,6 @@
 //! Accounts: made with their default policy, disabled, deleted with everything in them.
 
-use super::{Result, Work, event, reject, user};
+use super::{Result, Work, event, job, reject, user};
 use crate::query;
 use crate::row::{self, at};
 use kedge_model::account::{Account, AccountKind, AccountState, User};
@@ -9,8 +9,8 @@ use kedge_model::event::EventLevel;
 use kedge_model::limits::EMAIL_BYTES_MAX;
 use kedge_model::policy::{Policy, PolicySource};
 use kedge_model::rejection::RejectionCode;
-use kedge_model::tokens::AccountName;
-use kedge_storage::keyspaces::{Key, Keyspace};
+use kedge_model::tokens::{AccountName, JobId};
+use kedge_storage::keyspaces::{Key, KeyReader, Keyspace};
 
 /// Names that can never be made by a request (api.md 2.3).
 const RESERVED: [&str; 3] = ["admin", "anchore-system", "system"];
@@ -159,7 +159,7 @@ pub(super) fn set_state(
 /// Removes at most `limit` rows of a deleted account; answers how many went. The account's own
 /// row stays: its name is not reusable.
 pub(super) fn sweep(work: &mut Work<'_, '_>, name: &AccountName, limit: usize) -> Result<u64> {
-    let mut removed = 0;
+    let mut removed = withdraw_jobs(work, name, limit)?;
     for user in query::account::users(&work.txn, name)? {
         remove_user(work, &user)?;
         removed += 1;
@@ -181,6 +181,27 @@ pub(super) fn sweep(work: &mut Work<'_, '_>, name: &AccountName, limit: usize) -
         }
     }
     Ok(removed)
+}
+
+/// Nothing is pulled any more with a deleted account's credentials.
+fn withdraw_jobs(work: &mut Work<'_, '_>, name: &AccountName, limit: usize) -> Result<u64> {
+    let mut count = 0;
+    for key in row::keys(&work.txn, &Key::new(Keyspace::JobsByImage).text(&name.0), limit)? {
+        let mut reader = KeyReader::new(Keyspace::JobsByImage, &key);
+        let id = reader.as_mut().and_then(|r| {
+            r.text()?;
+            r.fixed::<32>()?;
+            r.number()
+        });
+        let Some(id) = id else { continue };
+        if let Some(job) = query::job::get(&work.txn, JobId(id))?
+            && !job.state.is_final()
+        {
+            job::withdraw(work, job)?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 pub(super) fn remove_user(work: &mut Work<'_, '_>, user: &User) -> Result<()> {

@@ -9,6 +9,9 @@ use kedge_model::limits::{ERROR_BYTES_MAX, PAGE_ROWS_MAX};
 use kedge_model::rejection::RejectionCode;
 use kedge_model::tokens::AccountName;
 
+/// Name of the counter of an account's events: pruning must not have to count them.
+pub(super) const COUNTER: &str = "events";
+
 /// What an event says; id, time and node are filled in.
 pub(super) struct Draft<'a> {
     pub(super) kind: &'static str,
@@ -40,6 +43,9 @@ pub(super) fn record_for(
         node: work.entry.proposer,
     };
     row::put(&mut work.txn, at::events(account).newest_first(number), &record)?;
+    let counter = at::counter(COUNTER, account);
+    let count = row::counter(&work.txn, counter.clone())?;
+    row::set_counter(&mut work.txn, counter, count + 1)?;
     work.announce(Event::Recorded);
     Ok(())
 }
@@ -63,6 +69,9 @@ pub(super) fn delete(
             removed.push(id.clone());
         }
     }
+    let counter = at::counter(COUNTER, account);
+    let count = row::counter(&work.txn, counter.clone())?;
+    row::set_counter(&mut work.txn, counter, count.saturating_sub(removed.len() as u64))?;
     Ok(Response::Removed(removed))
 }
 

@@ -29,6 +29,9 @@ pub(super) fn add(work: &mut Work<'_, '_>, command: &AddImage) -> Result<Respons
     let mut image = known.unwrap_or_else(|| new_image(work, command));
     merge_annotations(&mut image, &command.annotations)?;
     see_tag(&mut image, command, work.at());
+    for forgotten in image.tags.split_off(image.tags.len().min(IMAGE_TAGS_MAX)) {
+        forget_tag(work, &image, &forgotten)?;
+    }
     if command.dockerfile.is_some() {
         image.dockerfile = command.dockerfile;
     }
@@ -120,7 +123,6 @@ fn see_tag(image: &mut Image, command: &AddImage, at: Timestamp) {
         detected_at: at,
     };
     image.tags.insert(0, seen);
-    image.tags.truncate(IMAGE_TAGS_MAX);
 }
 
 fn remember_tag(work: &mut Work<'_, '_>, command: &AddImage) -> Result<()> {
@@ -184,6 +186,19 @@ pub(super) fn delete(
     Ok(Response::Image(Box::new(image)))
 }
 
+/// Takes an image out of a tag's history.
+fn forget_tag(work: &mut Work<'_, '_>, image: &Image, seen: &TagSeen) -> Result<()> {
+    let key = at::tag(&image.account, &seen.registry, &seen.repository, &seen.tag);
+    let Some(mut tag) = row::get::<Tag>(&work.txn, key.clone())? else { return Ok(()) };
+    tag.history.retain(|(digest, _)| *digest != image.digest);
+    if tag.history.is_empty() {
+        row::delete(&mut work.txn, key)?;
+    } else {
+        row::put(&mut work.txn, key, &tag)?;
+    }
+    Ok(())
+}
+
 fn remove_rows(work: &mut Work<'_, '_>, image: &Image) -> Result<()> {
     let account = &image.account;
     row::delete(&mut work.txn, at::image(account, &image.digest))?;
@@ -191,18 +206,17 @@ fn remove_rows(work: &mut Work<'_, '_>, image: &Image) -> Result<()> {
         row::delete(&mut work.txn, at::image_by_id(account, &id, &image.digest))?;
     }
     for seen in &image.tags {
-        let key = at::tag(account, &seen.registry, &seen.repository, &seen.tag);
-        let Some(mut tag) = row::get::<Tag>(&work.txn, key.clone())? else { continue };
-        tag.history.retain(|(digest, _)| *digest != image.digest);
-        if tag.history.is_empty() {
-            row::delete(&mut work.txn, key)?;
-        } else {
-            row::put(&mut work.txn, key, &tag)?;
-        }
+        forget_tag(work, image, seen)?;
     }
     let evaluations = at::evaluations_of(account, &image.digest);
-    for key in row::keys(&work.txn, &evaluations, PAGE_ROWS_MAX)? {
-        work.txn.delete(key).map_err(row::StateError::from)?;
+    // As many as there can be: tags times policies times history, in pages.
+    loop {
+        let keys = row::keys(&work.txn, &evaluations, PAGE_ROWS_MAX)?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for key in keys {
+            work.txn.delete(key).map_err(row::StateError::from)?;
+        }
     }
-    Ok(())
 }

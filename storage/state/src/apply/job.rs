@@ -1,6 +1,7 @@
 //! Jobs: leased with an epoch, retried a bounded number of times, then parked.
 
 use super::{Result, Work, cut, event, image, reject};
+use crate::query;
 use crate::row::{self, at};
 use crate::schedule;
 use kedge_artifact::time::Timestamp;
@@ -127,7 +128,7 @@ pub(super) fn lease(
 ) -> Result<Response> {
     work.only_nodes()?;
     let old = existing(work, id)?;
-    if old.state != JobState::Ready || old.not_before > work.at() {
+    if old.state != JobState::Ready || !schedule::is_due(old.not_before, work.at()) {
         return reject(RejectionCode::JobState, format!("job {id} does not wait for a worker"));
     }
     let mut job = old.clone();
@@ -320,6 +321,7 @@ pub(super) fn retry(work: &mut Work<'_, '_>, id: JobId) -> Result<Response> {
         );
         return reject(RejectionCode::JobState, text);
     }
+    refuse_second(work, &old)?;
     let mut job = old.clone();
     job.state = JobState::Ready;
     job.attempts = 0;
@@ -328,6 +330,28 @@ pub(super) fn retry(work: &mut Work<'_, '_>, id: JobId) -> Result<Response> {
     write(work, Some(&old), &job)?;
     set_image(work, &job, AnalysisState::NotAnalyzed, None)?;
     Ok(Response::Job(Box::new(job)))
+}
+
+/// A retried job must not run beside a newer one for the same thing, nor for a thing that is gone.
+fn refuse_second(work: &Work<'_, '_>, job: &Job) -> Result<()> {
+    let second = match &job.task {
+        Task::Analyze { digest, .. } | Task::Evaluate { digest } => {
+            if row::get::<Image>(&work.txn, at::image(&job.account, digest))?.is_none() {
+                return reject(RejectionCode::ImageNotFound, "the image of this job was deleted");
+            }
+            query::job::of_image(&work.txn, &job.account, digest)?
+                .into_iter()
+                .find(|other| other.task.kind() == job.task.kind() && !other.state.is_final())
+        }
+        Task::SyncFeeds { .. } => query::feed::open_sync(&work.txn)?,
+    };
+    match second {
+        Some(other) => {
+            let text = format!("job {} does the same and is {}", other.id, other.state.as_str());
+            reject(RejectionCode::JobState, text)
+        }
+        None => Ok(()),
+    }
 }
 
 pub(super) fn cancel(work: &mut Work<'_, '_>, id: JobId) -> Result<Response> {

@@ -4,7 +4,7 @@ use super::{Result, Work, event, reject};
 use crate::row::{self, StateError, at};
 use kedge_model::command::{PutPolicy, Response};
 use kedge_model::event::EventLevel;
-use kedge_model::limits::{POLICIES_MAX, POLICY_TEXT_BYTES_MAX};
+use kedge_model::limits::{POLICIES_MAX, POLICY_ID_BYTES_MAX, POLICY_TEXT_BYTES_MAX};
 use kedge_model::policy::{Policy, PolicySource};
 use kedge_model::rejection::RejectionCode;
 use kedge_model::tokens::AccountName;
@@ -17,10 +17,10 @@ pub(super) fn put(work: &mut Work<'_, '_>, command: &PutPolicy) -> Result<Respon
     if [&seed.id, &seed.name, &seed.description]
         .iter()
         .any(|text| text.len() > POLICY_TEXT_BYTES_MAX)
-        || seed.id.is_empty()
+        || !(1..=POLICY_ID_BYTES_MAX).contains(&seed.id.len())
     {
         let text = format!(
-            "policy id, name and description must have 1 to {POLICY_TEXT_BYTES_MAX} bytes (POLICY_TEXT_BYTES_MAX)"
+            "a policy id must have 1 to {POLICY_ID_BYTES_MAX} bytes (POLICY_ID_BYTES_MAX), name and description at most {POLICY_TEXT_BYTES_MAX} (POLICY_TEXT_BYTES_MAX)"
         );
         return reject(RejectionCode::Limit, text);
     }

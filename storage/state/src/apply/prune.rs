@@ -1,6 +1,6 @@
 //! Housekeeping, a bounded amount in each entry.
 
-use super::{Result, Work, account};
+use super::{Result, Work, account, event};
 use crate::query;
 use crate::row::{self, StateError, at};
 use kedge_artifact::time::Timestamp;
@@ -8,8 +8,9 @@ use kedge_model::account::AccountState;
 use kedge_model::command::Response;
 use kedge_model::job::{Job, Task};
 use kedge_model::limits::{EVENTS_KEPT_MAX, JOB_KEPT_MS, PAGE_ROWS_MAX, REQUEST_KEPT_MS};
-use kedge_model::tokens::JobId;
+use kedge_model::tokens::{AccountName, JobId};
 use kedge_storage::keyspaces::{Key, KeyReader, Keyspace};
+use kedge_storage::kv::{View, prefix_end};
 
 pub(super) fn prune(work: &mut Work<'_, '_>) -> Result<Response> {
     work.only_nodes()?;
@@ -64,12 +65,23 @@ fn jobs(work: &mut Work<'_, '_>) -> Result<u64> {
     Ok(count)
 }
 
-fn events(work: &mut Work<'_, '_>, account: &kedge_model::tokens::AccountName) -> Result<u64> {
-    let keys = row::keys(&work.txn, &at::events(account), EVENTS_KEPT_MAX + PAGE_ROWS_MAX)?;
-    let mut count = 0;
-    for key in keys.into_iter().skip(EVENTS_KEPT_MAX) {
-        work.txn.delete(key).map_err(StateError::from)?;
-        count += 1;
+/// The oldest events beyond the limit. They are at the end of the newest-first order.
+fn events(work: &mut Work<'_, '_>, account: &AccountName) -> Result<u64> {
+    let counter = at::counter(event::COUNTER, account);
+    let known = row::counter(&work.txn, counter.clone())?;
+    let excess = known.saturating_sub(EVENTS_KEPT_MAX as u64).min(PAGE_ROWS_MAX as u64);
+    if excess == 0 {
+        return Ok(0);
     }
+    let prefix = at::events(account).build();
+    let oldest = work
+        .txn
+        .range(&prefix, prefix_end(&prefix).as_deref(), true, excess as usize)
+        .map_err(StateError::from)?;
+    let count = oldest.len() as u64;
+    for (key, _) in oldest {
+        work.txn.delete(key).map_err(StateError::from)?;
+    }
+    row::set_counter(&mut work.txn, counter, known - count)?;
     Ok(count)
 }

@@ -186,3 +186,78 @@ fn pruning_forgets_old_requests_and_jobs() {
             .is_empty()
     );
 }
+
+#[test]
+fn a_clock_that_goes_back_freezes_nothing() {
+    let mut world = world_with_image();
+    let held = world.lease(JobKind::Analyze);
+    world.ok(user("ann", "acme"), Command::AddImage(Box::new(add_image("acme", "y"))));
+    // An hour back: the lease and the waiting job now lie far ahead.
+    world.now = world.now.plus_ms(-3_600_000);
+    assert_eq!(world.ok(node(), Command::ExpireLeases), Response::Count(1));
+    assert_eq!(stored(&world, &held).state, JobState::Ready);
+    let waiting = schedule::next(&world.kv, JobKind::Analyze, world.now, 10).unwrap();
+    assert!(waiting.iter().any(|job| job.id != held.id), "the other job can run");
+    world.lease(JobKind::Analyze);
+}
+
+#[test]
+fn a_parked_job_is_not_retried_beside_a_newer_one() {
+    let mut world = world_with_image();
+    let old = world.lease(JobKind::Analyze);
+    world.ok(node(), fail(&old, false));
+    // Adding the image again makes a new job, since the last analysis failed.
+    world.ok(user("ann", "acme"), Command::AddImage(Box::new(add_image("acme", "x"))));
+    let retry = || Command::RetryJob { job: old.id };
+    assert_eq!(world.code(user("ann", "acme"), retry()), RejectionCode::JobState);
+    let delete = Command::DeleteImage {
+        account: "acme".into(),
+        digest: kedge_artifact::digest::Digest::of(b"x"),
+        force: true,
+    };
+    world.ok(user("ann", "acme"), delete);
+    assert_eq!(world.code(user("ann", "acme"), retry()), RejectionCode::ImageNotFound);
+}
+
+#[test]
+fn a_deleted_account_s_jobs_are_withdrawn() {
+    use kedge_model::account::AccountState;
+    let mut world = world_with_image();
+    let job = world.next(JobKind::Analyze).unwrap();
+    for state in [AccountState::Disabled, AccountState::Deleting] {
+        let command = Command::SetAccountState { account: "acme".into(), state };
+        world.ok(user("admin", "admin"), command);
+    }
+    world.ok(node(), Command::Prune);
+    assert!(world.next(JobKind::Analyze).is_none());
+    assert_eq!(stored(&world, &job).state, JobState::Cancelled);
+}
+
+#[test]
+fn the_oldest_events_go_first() {
+    use kedge_model::limits::EVENTS_KEPT_MAX;
+    let mut world = World::new();
+    let admin = || user("admin", "admin");
+    let generation = |n: usize| {
+        Command::ActivateGeneration(Box::new(kedge_model::command::ActivateGeneration {
+            job: None,
+            generation: Some(kedge_model::feed::Generation {
+                id: n.to_string(),
+                blob: kedge_artifact::digest::Digest::of(b"g"),
+                bytes: 1,
+                built_at: kedge_artifact::time::Timestamp(0),
+                record_count: 1,
+                imported: false,
+            }),
+            drivers: Vec::new(),
+        }))
+    };
+    for n in 0..(EVENTS_KEPT_MAX + 3) {
+        world.ok(admin(), generation(n));
+    }
+    world.ok(node(), Command::Prune);
+    let events = query::event::list(&world.kv, &"admin".into()).unwrap();
+    assert_eq!(events.len(), EVENTS_KEPT_MAX);
+    let newest = events[0].details.iter().find(|(key, _)| key == "generation").unwrap();
+    assert_eq!(newest.1, (EVENTS_KEPT_MAX + 2).to_string());
+}
