@@ -179,6 +179,9 @@ async fn analyze(
 }
 
 fn layers(analysis: &TargetAnalysis) -> String {
+    if analysis.analysis.sbom.target.layers.is_empty() {
+        return format!("{} files and folders", analysis.analysis.files.len());
+    }
     let layers = text::count(analysis.analysis.sbom.target.layers.len(), "layer");
     let mut line = format!("{layers}, {}", text::bytes(analysis.compressed_bytes));
     if let Some(manifest) = &analysis.manifest {
