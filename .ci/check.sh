@@ -50,13 +50,13 @@ check_failpoints() {
 check_end_to_end() { .ci/e2e.sh; }
 
 check_lints() {
-  cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+  cargo clippy --workspace --all-targets --locked --quiet --keep-going -- -D warnings
   if have shellcheck; then
     shellcheck -x -P SCRIPTDIR .ci/run .ci/*.sh benchmarks/*.sh benchmarks/images/*.sh
   fi
 }
 
-check_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
+check_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet --keep-going; }
 
 check_deny() {
   cargo deny --workspace --locked --log-level error check bans licenses sources
