@@ -1,6 +1,7 @@
 //! Bringing a node up, part by part, and taking it down again in the other order.
 
 use crate::config::Config;
+use crate::serve;
 use anyhow::{Context, Result, bail};
 use kedge_actors::system::{Parts, System};
 use kedge_actors::vault::Vault;
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 pub use kedge_app::bootstrap::ADMIN;
 
 /// Open connections get this long to finish once the node stops.
-const CONNECTION_GRACE: Duration = Duration::from_secs(10);
+const CONNECTION_GRACE: Duration = Duration::from_secs(15);
 /// How long the first election may take: there is one voter, so this is generous.
 const ELECTION_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,7 +32,7 @@ pub struct Node {
     system: System,
     app: App,
     stop: watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 impl Node {
@@ -84,8 +85,7 @@ impl Node {
             reason = self.handle.fatal() => reason,
             reason = self.system.fatal() => reason,
             ended = &mut self.server => match ended {
-                Ok(Ok(())) => "the server ended".to_owned(),
-                Ok(Err(error)) => format!("the server ended: {error}"),
+                Ok(()) => "the server ended".to_owned(),
                 Err(error) => format!("the server ended: {error}"),
             },
         }
@@ -159,22 +159,8 @@ async fn finish_start(
     system.register_metrics(&mut metrics);
     let router = kedge_rest::router(app.clone(), metrics, &config.rest);
     let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(serve(listener, router, stopped));
+    let server = tokio::spawn(serve::serve(listener, router, stopped));
     Ok(Node { address, first_password, handle, system, app, stop, server })
-}
-
-async fn serve(
-    listener: TcpListener,
-    router: axum::Router,
-    mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            // The sender is gone only when the node is.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        })
-        .await
 }
 
 fn open_vault(handle: &Handle) -> Result<Vault> {

@@ -6,4 +6,5 @@
 pub mod boot;
 pub mod config;
 pub mod environment;
+mod serve;
 pub mod telemetry;
