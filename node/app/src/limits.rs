@@ -16,6 +16,14 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const PASSWORD_WAIT: Duration = Duration::from_secs(5);
 /// Logins that wait for their turn at once.
 pub const PASSWORDS_WAITING_MAX: usize = 256;
+/// Passwords of one user from one source checked at once: what is in flight is not counted as a
+/// failure yet, so a burst must not be let through whole.
+pub const PASSWORDS_IN_FLIGHT_PAIR: u32 = 2;
+/// Passwords from one source checked at once: nobody alone keeps the hashing busy.
+pub const PASSWORDS_IN_FLIGHT_SOURCE: u32 = 8;
+/// Logins of one source that wait until fewer of its passwords are in flight. A pipeline that
+/// starts many requests at once logs in once and the others find the login remembered.
+pub const PASSWORDS_WAITING_SOURCE: u32 = 64;
 /// How long a successful check is remembered: basic authentication sends the password with every
 /// request. A changed password is noticed at once.
 pub const LOGIN_REMEMBERED: Duration = Duration::from_secs(300);
@@ -63,6 +71,12 @@ pub const JOBS_PAGE_MAX: usize = 1_000;
 pub const FEED_UPLOAD_BYTES_MAX: u64 = 4 << 30;
 /// Uploads received at a time: each may fill a part of the disk.
 pub const UPLOADS_MAX: usize = 2;
+/// Bytes of an upload between two looks at the disk reserve: far below any sensible reserve.
+pub const UPLOAD_DISK_LOOK_BYTES: u64 = 4 << 20;
+/// Bytes of all documents in one list of policies; the largest documents are read one by one.
+pub const POLICY_LIST_BYTES_MAX: usize = 32 << 20;
+/// Lists of the state read at a time: each holds a thread and all rows of a list in memory.
+pub const LISTS_READ_MAX: usize = 8;
 
 /// How often a waiting request looks at a job although no event came.
 pub const JOB_LOOK_INTERVAL: Duration = Duration::from_millis(500);

@@ -6,7 +6,7 @@ use crate::limits::{
     LOGIN_REMEMBERED, LOGINS_REMEMBERED_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MAX,
     PASSWORD_CHARS_MIN, PASSWORD_WAIT, PASSWORDS_WAITING_MAX,
 };
-use crate::throttle::{Source, Throttle};
+use crate::throttle::{Begin, InFlight, Source, Throttle};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -77,7 +77,7 @@ pub(crate) struct Passwords {
     /// Keys the memory of successes, so that what is in it is of no use elsewhere.
     key: [u8; 32],
     remembered: Mutex<HashMap<String, Remembered>>,
-    throttle: Throttle,
+    throttle: Arc<Throttle>,
 }
 
 impl Passwords {
@@ -92,7 +92,7 @@ impl Passwords {
             waiting: AtomicUsize::new(0),
             key,
             remembered: Mutex::default(),
-            throttle: Throttle::default(),
+            throttle: Arc::default(),
         })
     }
 
@@ -108,25 +108,52 @@ impl Passwords {
         stored: Option<&str>,
         source: Source,
     ) -> Result<(), AppError> {
-        let now = Instant::now();
         let tag = stored.map(|stored| self.tag(user, password, stored));
-        if tag.is_some_and(|tag| self.is_remembered(user, &tag, now)) {
-            return Ok(());
-        }
-        if let Some(pause) = self.throttle.pause(user, source, now) {
-            return Err(AppError::Throttled { retry_after_s: seconds(pause) });
-        }
-        let right =
-            password.len() <= PASSWORD_BYTES_MAX && self.hash_matches(password, stored).await?;
+        let Some(flight) = self.begin(user, tag.as_ref(), source).await? else { return Ok(()) };
+        let now = Instant::now();
+        let right = if password.len() <= PASSWORD_BYTES_MAX {
+            self.hash_matches(password, stored, flight).await?
+        } else {
+            flight.ended(false, now);
+            false
+        };
         if !right {
-            self.throttle.failed(user, source, Instant::now());
             return Err(AppError::Unauthenticated);
         }
-        self.throttle.succeeded(user, source, Instant::now());
         if let Some(tag) = tag {
             self.remember(user, tag, now + LOGIN_REMEMBERED);
         }
         Ok(())
+    }
+
+    /// Waits until a password may be checked. `None`: a login like this one is remembered.
+    async fn begin(
+        &self,
+        user: &str,
+        tag: Option<&[u8; 32]>,
+        source: Source,
+    ) -> Result<Option<InFlight>, AppError> {
+        let busy = || AppError::Busy { retry_after_s: seconds(PASSWORD_WAIT) };
+        let deadline = Instant::now() + PASSWORD_WAIT;
+        let mut waiting = None;
+        loop {
+            let freed = self.throttle.freed();
+            let now = Instant::now();
+            if tag.is_some_and(|tag| self.is_remembered(user, tag, now)) {
+                return Ok(None);
+            }
+            match self.throttle.begin(user, source, now) {
+                Begin::Go(flight) => return Ok(Some(flight)),
+                Begin::Pause(pause) => {
+                    return Err(AppError::Throttled { retry_after_s: seconds(pause) });
+                }
+                Begin::Full => {}
+            }
+            if waiting.is_none() {
+                waiting = Some(self.throttle.wait(source).ok_or_else(busy)?);
+            }
+            tokio::time::timeout_at(deadline, freed).await.map_err(|_| busy())?;
+        }
     }
 
     /// Hashes a new password off the runtime's threads, in its turn.
@@ -135,12 +162,22 @@ impl Passwords {
         self.in_turn(move || hash_password(&password)).await?
     }
 
-    async fn hash_matches(&self, password: &str, stored: Option<&str>) -> Result<bool, AppError> {
+    async fn hash_matches(
+        &self,
+        password: &str,
+        stored: Option<&str>,
+        flight: InFlight,
+    ) -> Result<bool, AppError> {
         let usable = stored.filter(|stored| *stored != NO_PASSWORD);
         let (password, exists) = (password.as_bytes().to_vec(), usable.is_some());
         let stored = usable.unwrap_or(NOBODY).to_owned();
-        let matches = self.in_turn(move || verify(&password, &stored)).await?;
-        Ok(matches && exists)
+        // Counted where it is checked: who hangs up before the answer has guessed all the same.
+        let check = move || {
+            let right = verify(&password, &stored) && exists;
+            flight.ended(right, Instant::now());
+            right
+        };
+        self.in_turn(check).await
     }
 
     async fn in_turn<R: Send + 'static>(
@@ -211,6 +248,8 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::{Future as _, poll_fn};
+    use std::task::Poll;
 
     #[test]
     fn lengths_are_counted_in_characters() {
@@ -252,6 +291,52 @@ mod tests {
         let later = Instant::now() + LOGIN_REMEMBERED;
         assert!(!passwords.is_remembered("bob", &tag, later));
         assert!(passwords.check("bob", "secret", Some(&new), None).await.is_err());
+    }
+
+    // Time stands still, so that no pause ends while the hashes are made.
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_of_guesses_is_slowed_and_a_burst_of_right_logins_is_not() {
+        let passwords = Arc::new(Passwords::new().unwrap());
+        let stored = hash_password("secret").unwrap();
+        let burst = async |user: &'static str, password: &'static str, count: usize| {
+            let one = || {
+                let (passwords, stored) = (Arc::clone(&passwords), stored.clone());
+                tokio::spawn(
+                    async move { passwords.check(user, password, Some(&stored), None).await },
+                )
+            };
+            let tasks: Vec<_> = (0..count).map(|_| one()).collect();
+            let mut answers = Vec::new();
+            for task in tasks {
+                answers.push(task.await.unwrap());
+            }
+            answers
+        };
+        let guesses = burst("bob", "guess", 40).await;
+        let wrong = |answer: &&_| matches!(answer, Err(AppError::Unauthenticated));
+        let free = crate::limits::FAILURES_FREE_PAIR + crate::limits::PASSWORDS_IN_FLIGHT_PAIR;
+        let wrong_count = guesses.iter().filter(wrong).count();
+        assert!((1..=free as usize).contains(&wrong_count), "{guesses:?}");
+        let logins = burst("amy", "secret", 20).await;
+        assert!(logins.iter().all(Result::is_ok), "{logins:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hangs_up_has_guessed_all_the_same() {
+        let passwords = Passwords::new().unwrap();
+        let stored = hash_password("secret").unwrap();
+        let permits_count = u32::try_from(passwords.permits.available_permits()).unwrap();
+        for _ in 0..=crate::limits::FAILURES_FREE_PAIR {
+            let mut check = Box::pin(passwords.check("bob", "guess", Some(&stored), None));
+            // Once: the hash is being made when it is dropped.
+            let answer = poll_fn(|context| Poll::Ready(check.as_mut().poll(context))).await;
+            assert!(answer.is_pending());
+            drop(check);
+            // The permits come back when the hash is made.
+            let _ = passwords.permits.acquire_many(permits_count).await.unwrap();
+        }
+        let answer = passwords.check("bob", "guess", Some(&stored), None).await;
+        assert!(matches!(answer, Err(AppError::Throttled { .. })), "{answer:?}");
     }
 
     #[tokio::test]

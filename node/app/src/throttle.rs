@@ -3,17 +3,22 @@
 //! Three counts: a user from one source, a user from everywhere, a source for everybody. Only the
 //! first leads to long pauses, because strangers can run up the other two; a source from which the
 //! user logged in lately is exempt from the second.
+//!
+//! A password in flight is no failure yet, so how many may be is bounded too, in the same lock:
+//! otherwise a burst would be let through before the first of it is counted.
 
 use crate::limits::{
     FAILURE_PAUSE_MAX_PAIR, FAILURE_PAUSE_MAX_WIDE, FAILURE_PAUSE_MIN, FAILURE_ROWS_MAX,
     FAILURES_FREE_PAIR, FAILURES_FREE_SOURCE, FAILURES_FREE_USER, FAILURES_REMEMBERED,
-    SOURCE_KNOWN,
+    PASSWORDS_IN_FLIGHT_PAIR, PASSWORDS_IN_FLIGHT_SOURCE, PASSWORDS_WAITING_SOURCE, SOURCE_KNOWN,
 };
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 /// Where a login comes from, when the face knows.
@@ -37,11 +42,99 @@ struct Row {
 struct Tables {
     failures: HashMap<Count, Row>,
     known: HashMap<(String, Source), Instant>,
+    pairs: InUse<(String, Source)>,
+    sources: InUse<Source>,
+    waiting: InUse<Source>,
+}
+
+/// How often each key is in use. Keys that are not have no entry.
+#[derive(Debug)]
+struct InUse<K>(HashMap<K, u32>);
+
+impl<K> Default for InUse<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> InUse<K> {
+    fn has_room(&self, key: &K, max: u32) -> bool {
+        self.0.get(key).is_none_or(|count| *count < max)
+    }
+
+    fn take(&mut self, key: K) {
+        *self.0.entry(key).or_default() += 1;
+    }
+
+    fn give_back(&mut self, key: &K) {
+        if let Some(count) = self.0.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(key);
+            }
+        }
+    }
 }
 
 /// The counts of one node.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle(Mutex<Tables>);
+pub(crate) struct Throttle {
+    tables: Mutex<Tables>,
+    freed: Notify,
+}
+
+/// Whether a password may be checked now.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// Yes.
+    Go(InFlight),
+    /// Not before this has passed.
+    Pause(Duration),
+    /// Not before an earlier one is checked; see [`Throttle::freed`].
+    Full,
+}
+
+/// A password being checked. It is in flight until this is dropped, so it goes where the work goes.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    throttle: Arc<Throttle>,
+    user: String,
+    source: Source,
+}
+
+impl InFlight {
+    /// The password was right or wrong. Counted before it stops being in flight.
+    pub(crate) fn ended(self, right: bool, now: Instant) {
+        if right {
+            self.throttle.succeeded(&self.user, self.source, now);
+        } else {
+            self.throttle.failed(&self.user, self.source, now);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut tables = self.throttle.tables();
+        tables.sources.give_back(&self.source);
+        tables.pairs.give_back(&(std::mem::take(&mut self.user), self.source));
+        drop(tables);
+        self.throttle.freed.notify_waiters();
+    }
+}
+
+/// A login that waits for another one of its source.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    throttle: &'a Throttle,
+    source: Source,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.throttle.tables().waiting.give_back(&self.source);
+    }
+}
 
 impl Count {
     fn free(&self) -> u32 {
@@ -76,29 +169,64 @@ fn make_room<K: Clone + Eq + Hash, V>(table: &mut HashMap<K, V>, touched: impl F
     }
 }
 
-impl Throttle {
-    fn tables(&self) -> std::sync::MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Tables {
     /// How long this login must still wait; `None` when it may go on.
-    pub(crate) fn pause(&self, user: &str, source: Source, now: Instant) -> Option<Duration> {
-        let tables = self.tables();
-        let known = tables
+    fn pause(&self, user: &str, source: Source, now: Instant) -> Option<Duration> {
+        let known = self
             .known
             .get(&(user.to_owned(), source))
             .is_some_and(|at| now.duration_since(*at) < SOURCE_KNOWN);
         counts(user, source)
             .iter()
             .filter(|count| !(known && matches!(count, Count::User(_))))
-            .filter_map(|count| tables.failures.get(count))
+            .filter_map(|count| self.failures.get(count))
             .map(|row| row.until.saturating_duration_since(now))
             .max()
             .filter(|pause| !pause.is_zero())
     }
+}
+
+impl Throttle {
+    fn tables(&self) -> std::sync::MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the check of a password, if it may begin now.
+    pub(crate) fn begin(self: &Arc<Self>, user: &str, source: Source, now: Instant) -> Begin {
+        let mut tables = self.tables();
+        if let Some(pause) = tables.pause(user, source, now) {
+            return Begin::Pause(pause);
+        }
+        let pair = (user.to_owned(), source);
+        if !tables.sources.has_room(&source, PASSWORDS_IN_FLIGHT_SOURCE)
+            || !tables.pairs.has_room(&pair, PASSWORDS_IN_FLIGHT_PAIR)
+        {
+            return Begin::Full;
+        }
+        tables.sources.take(source);
+        tables.pairs.take(pair);
+        drop(tables);
+        Begin::Go(InFlight { throttle: Arc::clone(self), user: user.to_owned(), source })
+    }
+
+    /// Takes a place among the logins of a source that wait; `None` when too many do.
+    pub(crate) fn wait(&self, source: Source) -> Option<Waiting<'_>> {
+        let mut tables = self.tables();
+        if !tables.waiting.has_room(&source, PASSWORDS_WAITING_SOURCE) {
+            return None;
+        }
+        tables.waiting.take(source);
+        Some(Waiting { throttle: self, source })
+    }
+
+    /// Ends when a password stops being in flight. Made (not awaited) before [`Throttle::begin`],
+    /// it misses none.
+    pub(crate) fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
+    }
 
     /// A wrong password.
-    pub(crate) fn failed(&self, user: &str, source: Source, now: Instant) {
+    fn failed(&self, user: &str, source: Source, now: Instant) {
         let mut tables = self.tables();
         for count in counts(user, source) {
             if !tables.failures.contains_key(&count) {
@@ -119,7 +247,7 @@ impl Throttle {
     }
 
     /// A right password: this source is the user's.
-    pub(crate) fn succeeded(&self, user: &str, source: Source, now: Instant) {
+    fn succeeded(&self, user: &str, source: Source, now: Instant) {
         let mut tables = self.tables();
         tables.failures.remove(&Count::Pair(user.to_owned(), source));
         let key = (user.to_owned(), source);
@@ -136,6 +264,58 @@ mod tests {
 
     fn ip(last: u8) -> Source {
         Some(IpAddr::from([10, 0, 0, last]))
+    }
+
+    impl Throttle {
+        fn pause(&self, user: &str, source: Source, now: Instant) -> Option<Duration> {
+            self.tables().pause(user, source, now)
+        }
+    }
+
+    #[test]
+    fn a_burst_is_not_let_through_before_its_failures_count() {
+        let throttle = Arc::new(Throttle::default());
+        let now = Instant::now();
+        let mut flights = Vec::new();
+        for _ in 0..100 {
+            match throttle.begin("bob", ip(1), now) {
+                Begin::Go(flight) => flights.push(flight),
+                Begin::Full => {}
+                Begin::Pause(_) => panic!("nothing failed yet"),
+            }
+        }
+        assert_eq!(flights.len(), PASSWORDS_IN_FLIGHT_PAIR as usize);
+        let mut checked = 0;
+        for _ in 0..100 {
+            if let Some(flight) = flights.pop() {
+                flight.ended(false, now);
+                checked += 1;
+            }
+            if let Begin::Go(flight) = throttle.begin("bob", ip(1), now) {
+                flights.push(flight);
+            }
+        }
+        // What was in flight when the pause began is checked, nothing beyond it.
+        assert!(checked <= FAILURES_FREE_PAIR + PASSWORDS_IN_FLIGHT_PAIR, "{checked}");
+        assert!(matches!(throttle.begin("bob", ip(1), now), Begin::Pause(_)));
+    }
+
+    #[test]
+    fn one_source_has_a_share_and_leaves_nothing_behind() {
+        let throttle = Arc::new(Throttle::default());
+        let now = Instant::now();
+        let begin = |number: u32, source| throttle.begin(&format!("user-{number}"), source, now);
+        let flights: Vec<Begin> = (0..50).map(|number| begin(number, ip(1))).collect();
+        let going = flights.iter().filter(|begun| matches!(begun, Begin::Go(_))).count();
+        assert_eq!(going, PASSWORDS_IN_FLIGHT_SOURCE as usize);
+        assert!(matches!(begin(1, ip(2)), Begin::Go(_)), "others are not kept waiting");
+        let waiting: Vec<_> = (0..PASSWORDS_WAITING_SOURCE).map(|_| throttle.wait(ip(1))).collect();
+        assert!(waiting.iter().all(Option::is_some) && throttle.wait(ip(1)).is_none());
+        assert!(throttle.wait(ip(2)).is_some());
+        drop((flights, waiting));
+        let tables = throttle.tables();
+        assert!(tables.pairs.0.is_empty() && tables.sources.0.is_empty());
+        assert!(tables.waiting.0.is_empty());
     }
 
     #[test]
