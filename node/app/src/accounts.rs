@@ -4,6 +4,7 @@ use crate::App;
 use crate::error::AppError;
 use crate::identity::{Identity, Need};
 use crate::text::{check_account_name, check_email};
+use kedge_cluster::Handle;
 use kedge_model::account::{Account, AccountState};
 use kedge_model::command::{Command, CreateAccount, PolicySeed, Response};
 use kedge_model::rejection::{Rejection, RejectionCode};
@@ -60,7 +61,8 @@ impl App {
         state: Option<AccountState>,
     ) -> Result<Vec<Account>, AppError> {
         self.allow_system(who, "listAccounts")?;
-        let mut accounts = self.handle().read_linearizable(query::account::list).await??;
+        let list = |handle: &Handle| handle.read(query::account::list);
+        let mut accounts = self.read_blocking(list).await?;
         accounts.retain(|account| state.is_none_or(|state| account.state == state));
         Ok(accounts)
     }

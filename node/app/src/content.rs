@@ -119,7 +119,10 @@ impl App {
         let image = self.analyzed_image(who, digest, "getImage").await?;
         let bytes = match what {
             Metadata::Manifest => self.system().manifest_bytes(&image).await?,
-            Metadata::History => history(&self.system().config_bytes(&image).await?)?,
+            Metadata::History => {
+                let config = self.system().config_bytes(&image).await?;
+                crate::blocking(move || history(&config)).await??
+            }
             Metadata::Dockerfile => self.system().dockerfile(&image).await?.text.into_bytes(),
         };
         Ok((image.digest, bytes))

@@ -12,6 +12,7 @@ use kedge_model::limits::PAGE_ROWS_MAX;
 use kedge_model::rejection::{Rejection, RejectionCode};
 use kedge_policy::pattern::wildcard;
 use kedge_state::query;
+use kedge_state::row::StateError;
 
 /// Which events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,27 +51,27 @@ fn event_not_found() -> AppError {
 }
 
 /// A filter, read.
-struct Wanted<'a> {
-    filter: &'a EventFilter,
+struct Wanted {
+    filter: EventFilter,
     level: Option<EventLevel>,
     since: Option<Timestamp>,
     before: Option<Timestamp>,
 }
 
-impl<'a> Wanted<'a> {
-    fn read(filter: &'a EventFilter) -> Result<Self, AppError> {
+impl Wanted {
+    fn read(filter: EventFilter) -> Result<Self, AppError> {
         let level = filter.level.as_deref().map(|word| {
             [EventLevel::Info, EventLevel::Error]
                 .into_iter()
                 .find(|level| level.as_str().eq_ignore_ascii_case(word))
                 .ok_or_else(|| AppError::invalid("level must be INFO or ERROR"))
         });
-        Ok(Self {
-            filter,
-            level: level.transpose()?,
-            since: filter.since.as_deref().map(|text| time("since", text)).transpose()?,
-            before: filter.before.as_deref().map(|text| time("before", text)).transpose()?,
-        })
+        let read_time = |name: &'static str, text: &Option<String>| {
+            text.as_deref().map(|text| time(name, text)).transpose()
+        };
+        let since = read_time("since", &filter.since)?;
+        let before = read_time("before", &filter.before)?;
+        Ok(Self { level: level.transpose()?, since, before, filter })
     }
 
     fn keeps(&self, event: &EventRecord) -> bool {
@@ -105,20 +106,27 @@ impl App {
     pub async fn list_events(
         &self,
         who: &Identity,
-        filter: &EventFilter,
+        filter: EventFilter,
         page: Option<u32>,
         limit: Option<u32>,
     ) -> Result<EventPage, AppError> {
         self.allow(who, "listEvents")?;
         let wanted = Wanted::read(filter)?;
-        let mut events = self.account_events(who).await?;
-        events.retain(|event| wanted.keeps(event));
-        Ok(cut_page(events, page, limit))
+        Ok(cut_page(self.wanted_events(who, wanted).await?, page, limit))
     }
 
-    async fn account_events(&self, who: &Identity) -> Result<Vec<EventRecord>, AppError> {
-        let list = self.handle().read_linearizable(|view| query::event::list(view, &who.account));
-        Ok(list.await??)
+    async fn wanted_events(
+        &self,
+        who: &Identity,
+        wanted: Wanted,
+    ) -> Result<Vec<EventRecord>, AppError> {
+        let account = who.account.clone();
+        let events = self.read_blocking(move |handle| {
+            let mut events = handle.read(|view| query::event::list(view, &account))?;
+            events.retain(|event| wanted.keeps(event));
+            Ok::<_, StateError>(events)
+        });
+        events.await
     }
 
     /// One event.
@@ -151,13 +159,12 @@ impl App {
     pub async fn delete_events(
         &self,
         who: &Identity,
-        filter: &EventFilter,
+        filter: EventFilter,
     ) -> Result<Vec<String>, AppError> {
         self.allow(who, "deleteEvents")?;
         let wanted = Wanted::read(filter)?;
-        let events = self.account_events(who).await?;
-        let ids: Vec<String> =
-            events.into_iter().filter(|event| wanted.keeps(event)).map(|event| event.id).collect();
+        let events = self.wanted_events(who, wanted).await?;
+        let ids: Vec<String> = events.into_iter().map(|event| event.id).collect();
         let mut removed = Vec::with_capacity(ids.len());
         for batch in ids.chunks(PAGE_ROWS_MAX) {
             removed.extend(self.remove_events(who, batch.to_vec()).await?);
@@ -200,7 +207,7 @@ mod tests {
         }
     }
 
-    fn kept(filter: &EventFilter) -> Vec<i64> {
+    fn kept(filter: EventFilter) -> Vec<i64> {
         let wanted = Wanted::read(filter).unwrap();
         [
             event(1, "user.image.analysis.completed", EventLevel::Info),
@@ -215,12 +222,11 @@ mod tests {
 
     #[test]
     fn filters() {
-        let all = EventFilter::default();
-        assert_eq!(kept(&all), [1, 2, 3]);
+        assert_eq!(kept(EventFilter::default()), [1, 2, 3]);
         let with = |change: fn(&mut EventFilter)| {
             let mut filter = EventFilter::default();
             change(&mut filter);
-            kept(&filter)
+            kept(filter)
         };
         assert_eq!(with(|f| f.kind = Some("user.image.".into())), [1, 2]);
         assert_eq!(with(|f| f.kind = Some("*.completed".into())), [1, 3]);
@@ -231,7 +237,7 @@ mod tests {
         assert_eq!(with(|f| f.node = Some("node-2".into())), [0; 0]);
         assert_eq!(with(|f| f.service = Some("catalog".into())), [0; 0]);
         let bad = EventFilter { level: Some("WARN".into()), ..Default::default() };
-        assert!(Wanted::read(&bad).is_err());
+        assert!(Wanted::read(bad).is_err());
     }
 
     #[test]

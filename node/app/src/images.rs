@@ -15,6 +15,7 @@ use kedge_model::command::{AddImage, Command, Response};
 use kedge_model::image::{AnalysisState, Image, Tag, TagSeen};
 use kedge_model::rejection::{Rejection, RejectionCode};
 use kedge_state::query;
+use kedge_state::row::StateError;
 use std::collections::HashSet;
 
 /// Where a submitted image is.
@@ -276,22 +277,21 @@ impl App {
     ) -> Result<Vec<ImageView>, AppError> {
         self.allow(who, "listImages")?;
         let wanted = Wanted::read(filter)?;
-        let (images, tags) = self
-            .handle()
-            .read_linearizable(|view| {
-                let images = query::image::list(view, &who.account)?;
-                Ok::<_, kedge_state::row::StateError>((
-                    images,
-                    query::image::tags(view, &who.account)?,
-                ))
-            })
-            .await??;
-        let views = wanted.select(images, &tags);
-        if views.is_empty() && (filter.full_tag.is_some() || filter.image_id.is_some()) {
-            // Clients look at the status to learn that they must submit the image.
-            return Err(AppError::not_found("image_not_found", "image data not found in DB"));
-        }
-        Ok(views.into_iter().filter(|view| wanted.keeps(&view.image)).collect())
+        let account = who.account.clone();
+        let views = self.read_blocking(move |handle| {
+            let (images, tags) = handle.read(|view| {
+                let images = query::image::list(view, &account)?;
+                Ok::<_, StateError>((images, query::image::tags(view, &account)?))
+            })?;
+            let mut views = wanted.select(images, &tags);
+            if views.is_empty() && wanted.is_particular() {
+                // Clients look at the status to learn that they must submit the image.
+                return Err(AppError::not_found("image_not_found", "image data not found in DB"));
+            }
+            views.retain(|view| wanted.keeps(&view.image));
+            Ok(views)
+        });
+        views.await
     }
 
     /// One image, with the dockerfile that was given for it.
@@ -431,6 +431,11 @@ impl Wanted {
             analysis: filter.analysis,
             since: since.transpose()?,
         })
+    }
+
+    /// Whether a certain image is looked for.
+    fn is_particular(&self) -> bool {
+        self.tag.is_some() || self.image_id.is_some()
     }
 
     /// The images that have the wanted name and id, newest first.

@@ -89,11 +89,15 @@ impl App {
     ///
     /// # Errors
     /// 400 for a malformed filter, 403.
-    pub async fn list_jobs(&self, who: &Identity, filter: &JobFilter) -> Result<JobPage, AppError> {
+    pub async fn list_jobs(&self, who: &Identity, filter: JobFilter) -> Result<JobPage, AppError> {
         self.allow(who, "listJobs")?;
-        let mut jobs = self.handle().read_linearizable(query::job::list).await??;
-        jobs.retain(|job| job.account == who.account);
-        cut_page(jobs, filter)
+        let account = who.account.clone();
+        let page = self.read_blocking(move |handle| {
+            let mut jobs = handle.read(query::job::list)?;
+            jobs.retain(|job| job.account == account);
+            cut_page(jobs, &filter)
+        });
+        page.await
     }
 
     async fn existing_job(&self, who: &Identity, id: &str) -> Result<Job, AppError> {

@@ -36,6 +36,7 @@ pub mod vulnerabilities;
 mod text;
 
 use crate::error::AppError;
+use crate::limits::{LISTS_READ_MAX, UPLOADS_MAX};
 use crate::options::Options;
 use crate::passwords::Passwords;
 use crate::system::Statistics;
@@ -44,8 +45,9 @@ use kedge_artifact::image::Platform;
 use kedge_cluster::Handle;
 use kedge_model::command::{Command, Response};
 use kedge_model::tokens::Caller;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 /// The use cases of one node. Cheap to clone.
@@ -60,7 +62,10 @@ struct Inner {
     platform: Platform,
     passwords: Passwords,
     draining: AtomicBool,
-    counted: Mutex<Option<(Instant, Arc<Statistics>)>>,
+    /// Held by whoever counts.
+    counted: Arc<Mutex<Option<(Instant, Arc<Statistics>)>>>,
+    uploads: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
 }
 
 impl App {
@@ -76,7 +81,9 @@ impl App {
             platform,
             passwords: Passwords::new()?,
             draining: AtomicBool::new(false),
-            counted: Mutex::default(),
+            counted: Arc::default(),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            lists: Arc::new(Semaphore::new(LISTS_READ_MAX)),
         };
         let app = Self { inner: Arc::new(inner) };
         app.forget_uploads();
@@ -114,4 +121,36 @@ impl App {
     async fn propose(&self, caller: Caller, command: Command) -> Result<Response, AppError> {
         Ok(self.handle().propose(caller, command).await?)
     }
+
+    /// A linearizable read of a list: rows are decoded one by one, and a thread of the runtime must
+    /// not be kept that long. In bounded numbers.
+    async fn read_blocking<R, E>(
+        &self,
+        read: impl FnOnce(&Handle) -> Result<R, E> + Send + 'static,
+    ) -> Result<R, AppError>
+    where
+        R: Send + 'static,
+        E: Into<AppError> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.inner.lists).acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        // From here on the state of this node has everything acknowledged before.
+        self.handle().read_linearizable(|_| ()).await?;
+        let handle = self.handle().clone();
+        // The permit goes with the work: a caller that goes away must not let another one in.
+        blocking(move || {
+            let _permit = permit;
+            read(&handle)
+        })
+        .await?
+        .map_err(Into::into)
+    }
+}
+
+/// Work that takes a processor for long, off the threads of the runtime.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, AppError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| AppError::internal(format!("a use case: {error}")))
 }

@@ -4,7 +4,10 @@
 use crate::App;
 use crate::error::AppError;
 use crate::identity::Identity;
+use crate::limits::POLICY_LIST_BYTES_MAX;
+use kedge_cluster::Handle;
 use kedge_model::command::{Command, PolicySeed, PutPolicy, Response};
+use kedge_model::limits::POLICY_ID_BYTES_MAX;
 use kedge_model::policy::Policy;
 use kedge_model::rejection::{Rejection, RejectionCode};
 use kedge_policy::PolicyDocument;
@@ -38,22 +41,45 @@ pub(crate) fn document_bytes(document: &PolicyDocument) -> Result<Vec<u8>, AppEr
 pub fn read_document(json: &[u8]) -> Result<PolicyDocument, AppError> {
     match kedge_policy::parse(json) {
         Ok((mut document, _warnings)) => {
+            if document.id.len() > POLICY_ID_BYTES_MAX {
+                let text =
+                    format!("id: it has over {POLICY_ID_BYTES_MAX} bytes (POLICY_ID_BYTES_MAX)");
+                return Err(not_valid(vec![Value::String(text)]));
+            }
             for rule in document.rule_sets.iter_mut().flat_map(|set| &mut set.rules) {
                 rule.action.make_ascii_uppercase();
             }
             Ok(document)
         }
         Err(problems) => {
-            let details = problems.iter().map(detail).collect();
-            Err(AppError::refused(400, "policy_invalid", "Policy failed validation")
-                .with_detail("validation_details", Value::Array(details)))
+            // Older clients print texts, so each is one; newer ones find the place at its start.
+            let detail = |problem: &ValidationProblem| Value::String(problem.to_string());
+            Err(not_valid(problems.iter().map(detail).collect()))
         }
     }
 }
 
-fn detail(problem: &ValidationProblem) -> Value {
-    // Older clients print texts, so it is one; newer ones find the place at its start.
-    Value::String(problem.to_string())
+fn not_valid(details: Vec<Value>) -> AppError {
+    AppError::refused(400, "policy_invalid", "Policy failed validation")
+        .with_detail("validation_details", Value::Array(details))
+}
+
+/// Counts the bytes of documents that are answered together.
+#[derive(Default)]
+struct Budget(usize);
+
+impl Budget {
+    fn spend(&mut self, document: &[u8]) -> Result<(), AppError> {
+        self.0 = self.0.saturating_add(document.len());
+        if self.0 <= POLICY_LIST_BYTES_MAX {
+            return Ok(());
+        }
+        let text = format!(
+            "the documents have over {POLICY_LIST_BYTES_MAX} bytes (POLICY_LIST_BYTES_MAX); list \
+             without detail and read them one by one"
+        );
+        Err(AppError::refused(413, "limit", text))
+    }
 }
 
 async fn seed(app: &App, document: PolicyDocument) -> Result<PolicySeed, AppError> {
@@ -86,17 +112,20 @@ impl App {
     /// Policies of the account, by id.
     ///
     /// # Errors
-    /// 403 without the permission.
+    /// 403 without the permission, 413 when the documents are too large together.
     pub async fn list_policies(
         &self,
         who: &Identity,
         with_documents: bool,
     ) -> Result<Vec<PolicyView>, AppError> {
         self.allow(who, "listPolicies")?;
-        let list = self.handle().read_linearizable(|view| query::policy::list(view, &who.account));
-        let mut views = Vec::new();
-        for policy in list.await?? {
-            views.push(self.policy_view(policy, with_documents).await?);
+        let account = who.account.clone();
+        let list = move |handle: &Handle| handle.read(|view| query::policy::list(view, &account));
+        let (mut views, mut budget) = (Vec::new(), Budget::default());
+        for policy in self.read_blocking(list).await? {
+            let view = self.policy_view(policy, with_documents).await?;
+            budget.spend(view.document.as_deref().unwrap_or_default())?;
+            views.push(view);
         }
         Ok(views)
     }
@@ -235,6 +264,33 @@ mod tests {
         assert_eq!(error.to_string(), "Policy failed validation");
         let details = error.detail();
         assert!(!details["validation_details"].as_array().unwrap().is_empty());
+    }
+
+    #[test]
+    fn ids_are_bounded() {
+        let with_id = |id: String| {
+            let mut document = kedge_policy::default::default_policy();
+            document.id = id;
+            read_document(&document_bytes(&document).unwrap())
+        };
+        assert!(with_id("x".repeat(POLICY_ID_BYTES_MAX)).is_ok());
+        let error = with_id("x".repeat(POLICY_ID_BYTES_MAX + 1)).unwrap_err();
+        assert_eq!((error.status(), error.code()), (400, "policy_invalid"));
+        let detail = error.detail()["validation_details"][0].as_str().unwrap().to_owned();
+        assert!(detail.contains("POLICY_ID_BYTES_MAX"), "{detail}");
+    }
+
+    #[test]
+    fn documents_answered_together_are_bounded() {
+        let document = vec![0; POLICY_LIST_BYTES_MAX / 4];
+        let mut budget = Budget::default();
+        for _ in 0..4 {
+            budget.spend(&document).unwrap();
+        }
+        budget.spend(b"").unwrap();
+        let error = budget.spend(b"x").unwrap_err();
+        assert_eq!((error.status(), error.code()), (413, "limit"));
+        assert!(error.to_string().contains("POLICY_LIST_BYTES_MAX"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::limits::{REGISTRY_PASSWORD_BYTES_MAX, REGISTRY_SEGMENTS_MAX};
 use kedge_actors::access::Candidate;
 use kedge_actors::fault::Fault;
 use kedge_actors::vault::registry_place;
+use kedge_cluster::Handle;
 use kedge_model::command::{Command, PutRegistry, Response};
 use kedge_model::limits::REGISTRY_BYTES_MAX;
 use kedge_model::registry::{Registry, RegistryKind};
@@ -166,9 +167,9 @@ impl App {
     /// 403 without the permission.
     pub async fn list_registries(&self, who: &Identity) -> Result<Vec<Registry>, AppError> {
         self.allow(who, "listRegistries")?;
-        let list =
-            self.handle().read_linearizable(|view| query::registry::list(view, &who.account));
-        Ok(list.await??)
+        let account = who.account.clone();
+        let list = move |handle: &Handle| handle.read(|view| query::registry::list(view, &account));
+        self.read_blocking(list).await
     }
 
     /// One registry.

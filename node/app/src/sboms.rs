@@ -51,10 +51,12 @@ impl App {
         };
         let sbom = self.system().sbom(&image).await?;
         let config = self.system().config_bytes(&image).await?;
-        let info = DocumentInfo { name: name(&image), created: created(&config) };
         // Tens of thousands of packages take a while to write.
-        let written = tokio::task::spawn_blocking(move || write(&sbom, format, &info));
-        written.await.map_err(|error| AppError::internal(format!("sbom: {error}")))
+        crate::blocking(move || {
+            let info = DocumentInfo { name: name(&image), created: created(&config) };
+            write(&sbom, format, &info)
+        })
+        .await
     }
 }
 

@@ -10,7 +10,7 @@ use kedge_model::job::{JobKind, JobState};
 use kedge_model::tokens::NodeId;
 use kedge_state::query;
 use serde_json::Value;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Where a node stands in the consensus.
@@ -152,28 +152,26 @@ impl App {
         Ok(policy_spec())
     }
 
-    /// Counts for the metrics. They walk the state, so they are made at most every few seconds.
+    /// Counts for the metrics. They walk the state, so they are made at most every few seconds, by
+    /// one caller; others wait for it.
     ///
     /// # Errors
     /// When the state cannot be read.
     pub async fn statistics(&self) -> Result<Arc<Statistics>, AppError> {
-        let now = Instant::now();
-        if let Some((at, known)) = &*self.counted()
-            && now.duration_since(*at) < STATISTICS_REUSED
+        let mut counted = Arc::clone(&self.inner.counted).lock_owned().await;
+        if let Some((at, known)) = &*counted
+            && at.elapsed() < STATISTICS_REUSED
         {
             return Ok(Arc::clone(known));
         }
         let app = self.clone();
-        let counted = tokio::task::spawn_blocking(move || app.count());
-        let counted =
-            counted.await.map_err(|error| AppError::internal(format!("statistics: {error}")))??;
-        let counted = Arc::new(counted);
-        *self.counted() = Some((now, Arc::clone(&counted)));
-        Ok(counted)
-    }
-
-    fn counted(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Arc<Statistics>)>> {
-        self.inner.counted.lock().unwrap_or_else(PoisonError::into_inner)
+        // The lock goes with the work: a scraper that hangs up must not let another walk begin.
+        crate::blocking(move || {
+            let statistics = Arc::new(app.count()?);
+            *counted = Some((Instant::now(), Arc::clone(&statistics)));
+            Ok(statistics)
+        })
+        .await?
     }
 
     fn count(&self) -> Result<Statistics, AppError> {

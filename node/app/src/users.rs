@@ -5,11 +5,13 @@ use crate::error::AppError;
 use crate::identity::{Identity, Need};
 use crate::passwords::NO_PASSWORD;
 use crate::text::check_user_name;
+use kedge_cluster::Handle;
 use kedge_model::account::User;
 use kedge_model::command::{Command, Response};
 use kedge_model::rejection::{Rejection, RejectionCode};
 use kedge_model::tokens::AccountName;
 use kedge_state::query;
+use kedge_state::row::StateError;
 
 /// A user to be made.
 pub struct NewUser {
@@ -67,7 +69,7 @@ impl App {
     /// 403 without the permission.
     pub async fn list_all_users(&self, who: &Identity) -> Result<Vec<User>, AppError> {
         self.allow_system(who, "listAllUsers")?;
-        Ok(self.handle().read_linearizable(query::account::all_users).await??)
+        self.read_blocking(|handle| handle.read(query::account::all_users)).await
     }
 
     /// Users of an account, by name.
@@ -78,8 +80,8 @@ impl App {
         let account = AccountName(account.to_owned());
         self.authorize(who, &Need::In(account.clone(), "listUsers"))?;
         self.existing_account(&account).await?;
-        let users = self.handle().read_linearizable(|view| query::account::users(view, &account));
-        Ok(users.await??)
+        let list = move |handle: &Handle| handle.read(|view| query::account::users(view, &account));
+        self.read_blocking(list).await
     }
 
     /// Users who hold a role in an account, by name.
@@ -94,13 +96,16 @@ impl App {
         let account = AccountName(account.to_owned());
         self.authorize(who, &Need::In(account.clone(), "listAccountUsersWithRoles"))?;
         self.existing_account(&account).await?;
-        let mut users = self.handle().read_linearizable(query::account::all_users).await??;
-        for user in &mut users {
-            // What somebody may do elsewhere is not this account's business.
-            user.roles.retain(|grant| grant.account == account);
-        }
-        users.retain(|user| !user.roles.is_empty());
-        Ok(users)
+        let users = self.read_blocking(move |handle| {
+            let mut users = handle.read(query::account::all_users)?;
+            for user in &mut users {
+                // What somebody may do elsewhere is not this account's business.
+                user.roles.retain(|grant| grant.account == account);
+            }
+            users.retain(|user| !user.roles.is_empty());
+            Ok::<_, StateError>(users)
+        });
+        users.await
     }
 
     async fn user_in(&self, account: &AccountName, name: &str) -> Result<User, AppError> {

@@ -177,8 +177,12 @@ impl App {
                 Err(error) => return Err(error),
             },
         };
-        let chosen = choose(&image, &matches, &base, selection);
-        Ok(Report { image, matches, chosen, base_problem })
+        let selection = selection.clone();
+        crate::blocking(move || {
+            let chosen = choose(&image, &matches, &base, &selection);
+            Report { image, matches, chosen, base_problem }
+        })
+        .await
     }
 
     async fn base_matches(&self, who: &Identity, base: &str) -> Result<Arc<Matches>, AppError> {
