@@ -42,6 +42,7 @@ pub const ROUTES: &[Route] = &[
         .about("The generation in use as one file"),
     Route::post("/kedge/v1/feeds/bundle", "import_feeds")
         .access(InSystem("updateFeeds"))
+        .params(query::<ImportFeedsQuery>)
         .takes(Body::Bytes("application/octet-stream"))
         .gives(Body::Json(schema::<FeedGeneration>))
         .about("Take over a generation from a file"),
@@ -153,6 +154,16 @@ pub struct UploadFeedQuery {
     pub built: String,
     /// Digest of the upload.
     pub checksum: String,
+}
+
+/// Query of `POST /kedge/v1/feeds/bundle`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ImportFeedsQuery {
+    /// Take over also a generation older than the one in use.
+    #[serde(default, deserialize_with = "flag")]
+    pub force: Option<bool>,
 }
 
 /// One dataset.

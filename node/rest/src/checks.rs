@@ -1,13 +1,13 @@
 //! Policy evaluations in the contract's shape.
 
-use crate::Answer;
 use crate::Server;
 use crate::error::Failure;
 use crate::extract::{Asked, Params, Who};
+use crate::large::large;
 use crate::system::bridge;
 use crate::table::Table;
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use kedge_api::checks::{
     CheckQuery, PolicyAction, PolicyEvaluation, PolicyEvaluationDetails, PolicyEvaluationFinding,
     PolicyEvaluationRemediation, PolicyEvaluationRemediationSuggestion, PolicyEvaluationResult,
@@ -138,7 +138,7 @@ async fn get_image_policy_check_by_digest(
     Who(who): Who,
     Params(digest): Params<String>,
     Asked(query): Asked<CheckQuery>,
-) -> Answer<PolicyEvaluation> {
+) -> Result<Response, Failure> {
     let input = CheckInput {
         policy_id: query.policy_id,
         tag: query.tag,
@@ -147,5 +147,5 @@ async fn get_image_policy_check_by_digest(
         base: query.base_digest,
     };
     let checked = server.app.check_image(&who, &digest, &input).await?;
-    Ok(Json(evaluation(&checked, query.detail.unwrap_or(true))?))
+    large(move || evaluation(&checked, query.detail.unwrap_or(true))).await
 }

@@ -4,6 +4,7 @@ use crate::Answer;
 use crate::Server;
 use crate::error::Failure;
 use crate::extract::{Params, Who};
+use crate::large::large;
 use crate::table::Table;
 use axum::Json;
 use axum::extract::State;
@@ -128,13 +129,14 @@ async fn get_image_content_by_type_files(
     State(server): State<Server>,
     Who(who): Who,
     Params(digest): Params<String>,
-) -> Answer<ContentFilesResponse> {
+) -> Result<Response, Failure> {
     let (digest, files) = server.app.files(&who, &digest).await?;
-    Ok(Json(ContentFilesResponse {
+    let response = move || ContentFilesResponse {
         image_digest: digest.to_string(),
         content_type: "files".to_owned(),
         content: files.into_iter().map(file).collect(),
-    }))
+    };
+    large(move || Ok(response())).await
 }
 
 /// No scanner runs, so there is nothing to list: clients read an empty list as "not scanned".
@@ -182,22 +184,29 @@ async fn get_image_content_by_type_java_package(
     State(server): State<Server>,
     Who(who): Who,
     Params(digest): Params<String>,
-) -> Answer<ContentJavaPackageResponse> {
+) -> Result<Response, Failure> {
     let inventory = server.app.inventory(&who, &digest).await?;
-    let packages = inventory.sbom.packages.iter();
-    Ok(Json(ContentJavaPackageResponse {
-        image_digest: inventory.image.digest.to_string(),
-        content_type: "java".to_owned(),
-        content: packages.filter(|found| found.kind == PackageKind::Java).map(java).collect(),
-    }))
+    let response = move || {
+        let packages = inventory.sbom.packages.iter();
+        ContentJavaPackageResponse {
+            image_digest: inventory.image.digest.to_string(),
+            content_type: "java".to_owned(),
+            content: packages.filter(|found| found.kind == PackageKind::Java).map(java).collect(),
+        }
+    };
+    large(move || Ok(response())).await
 }
 
 async fn get_image_content_by_type_license(
     State(server): State<Server>,
     Who(who): Who,
     Params(digest): Params<String>,
-) -> Answer<LicenseReviewResponse> {
+) -> Result<Response, Failure> {
     let inventory = server.app.inventory(&who, &digest).await?;
+    large(move || Ok(license_review(&inventory.sbom.packages))).await
+}
+
+fn license_review(packages: &[Package]) -> LicenseReviewResponse {
     let license = |name: &String| LicenseReviewPackageLicense {
         license_id: name.clone(),
         license_name: name.clone(),
@@ -213,7 +222,7 @@ async fn get_image_content_by_type_license(
         },
         licenses: package.licenses.iter().map(license).collect(),
     };
-    Ok(Json(LicenseReviewResponse { items: inventory.sbom.packages.iter().map(item).collect() }))
+    LicenseReviewResponse { items: packages.iter().map(item).collect() }
 }
 
 fn package(found: &Package) -> PackageContent {
@@ -243,13 +252,16 @@ async fn get_image_content_by_type(
     State(server): State<Server>,
     Who(who): Who,
     Params((digest, content_type)): Params<(String, String)>,
-) -> Answer<ContentPackageResponse> {
+) -> Result<Response, Failure> {
     let kinds = kinds_of(&content_type).ok_or_else(|| unknown("content type", CONTENT_TYPES))?;
     let inventory = server.app.inventory(&who, &digest).await?;
-    let packages = inventory.sbom.packages.iter();
-    let content = packages.filter(|found| kinds.contains(&found.kind)).map(package).collect();
-    let image_digest = inventory.image.digest.to_string();
-    Ok(Json(ContentPackageResponse { image_digest, content_type, content }))
+    let response = move || {
+        let packages = inventory.sbom.packages.iter();
+        let content = packages.filter(|found| kinds.contains(&found.kind)).map(package).collect();
+        let image_digest = inventory.image.digest.to_string();
+        ContentPackageResponse { image_digest, content_type, content }
+    };
+    large(move || Ok(response())).await
 }
 
 pub(crate) fn unknown(what: &str, known: &[&str]) -> Failure {

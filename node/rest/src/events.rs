@@ -105,7 +105,7 @@ async fn list_events(
         since: query.since,
         before: query.before,
     };
-    let page = server.app.list_events(&who, &filter, query.page, query.limit).await?;
+    let page = server.app.list_events(&who, filter, query.page, query.limit).await?;
     let base_url = &server.app.options().base_url;
     let results: Vec<_> = page.events.into_iter().map(|record| event(record, base_url)).collect();
     Ok(Json(EventsList {
@@ -127,7 +127,7 @@ async fn delete_events(
         level: query.level,
         ..Default::default()
     };
-    Ok(Json(server.app.delete_events(&who, &filter).await?))
+    Ok(Json(server.app.delete_events(&who, filter).await?))
 }
 
 async fn get_event(

@@ -16,14 +16,14 @@ use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use kedge_api::feeds::{
     DATASETS, FeedDataRecord, FeedDriver, FeedDriverList, FeedGeneration, FeedGroupMetadata,
-    FeedMetadata, FeedVersionQuery, SyncFeedsQuery, SyncFeedsResponse, UploadFeedQuery,
+    FeedMetadata, FeedVersionQuery, ImportFeedsQuery, SyncFeedsQuery, SyncFeedsResponse,
+    UploadFeedQuery,
 };
 use kedge_app::feeds::{Dataset, DriverView, FeedView, Group, SyncOutcome};
 use kedge_app::identity::Identity;
 use kedge_app::upload::Upload;
 use kedge_artifact::time::Timestamp;
 use kedge_model::feed::Generation;
-use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
 /// Version of the format of generations, as the datasets tell it.
@@ -224,18 +224,10 @@ async fn export_feeds(State(server): State<Server>, Who(who): Who) -> Result<Res
     Ok((headers, body).into_response())
 }
 
-/// Query of an import.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImportQuery {
-    /// `true`: also a generation older than the one in use.
-    force: Option<bool>,
-}
-
 async fn import_feeds(
     State(server): State<Server>,
     Who(who): Who,
-    Asked(query): Asked<ImportQuery>,
+    Asked(query): Asked<ImportFeedsQuery>,
     request: Request,
 ) -> Answer<FeedGeneration> {
     let mut upload = server.app.receive_feeds(&who).await?;

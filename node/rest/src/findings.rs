@@ -1,17 +1,18 @@
 //! Findings in our own shape: with the reason of every match, with what was taken back, and with
 //! what could not be checked.
 
-use crate::Answer;
 use crate::Server;
 use crate::content::unknown;
 use crate::error::Failure;
 use crate::extract::{Asked, Params, Who};
+use crate::large::large;
 use crate::table::Table;
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use kedge_api::findings as api;
+use kedge_app::content::Inventory;
 use kedge_artifact::advisory::{FixState, SeverityRank, SeverityScheme};
-use kedge_artifact::finding::{Finding, MatchRule};
+use kedge_artifact::finding::{Finding, MatchRule, Matches};
 use kedge_artifact::problem::{Problem, ProblemSeverity};
 
 pub(crate) fn serve(table: Table) -> Table {
@@ -157,9 +158,13 @@ async fn get_image_findings(
     Who(who): Who,
     Params(digest): Params<String>,
     Asked(query): Asked<api::FindingsQuery>,
-) -> Answer<api::ImageFindings> {
+) -> Result<Response, Failure> {
     let wanted = Wanted::read(query)?;
     let (inventory, matches) = server.app.findings(&who, &digest).await?;
+    large(move || Ok(image_findings(&inventory, &matches, &wanted))).await
+}
+
+fn image_findings(inventory: &Inventory, matches: &Matches, wanted: &Wanted) -> api::ImageFindings {
     let findings = matches.findings.iter().filter(|finding| wanted.keeps(finding)).map(row);
     let suppressed = matches.suppressed.iter().filter(|taken| wanted.keeps(&taken.finding));
     let coverage = matches.coverage.iter().map(|coverage| api::Coverage {
@@ -168,7 +173,7 @@ async fn get_image_findings(
         fetched: coverage.fetched.map(|at| at.to_string()),
     });
     let problems = matches.problems.iter().chain(&inventory.sbom.problems).map(problem);
-    Ok(Json(api::ImageFindings {
+    api::ImageFindings {
         image_digest: inventory.image.digest.to_string(),
         generation: matches.generation.clone(),
         engine: matches.engine.clone(),
@@ -182,5 +187,5 @@ async fn get_image_findings(
             .collect(),
         coverage: coverage.collect(),
         problems: problems.collect(),
-    }))
+    }
 }

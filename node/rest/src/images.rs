@@ -4,9 +4,11 @@ use crate::Answer;
 use crate::Server;
 use crate::error::Failure;
 use crate::extract::{Asked, JsonBody, Params, Who};
+use crate::large::large;
 use crate::table::Table;
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use kedge_api::images::{
     AddImageQuery, AnalysisStatus, AnchoreImage, AnchoreImageList, DeleteImageQuery,
     DeleteImageResponse, DeleteImagesQuery, DeleteStatus, DockerfileMode, ImageAnalysisRequest,
@@ -135,7 +137,7 @@ async fn list_images(
     State(server): State<Server>,
     Who(who): Who,
     Asked(query): Asked<ListImagesQuery>,
-) -> Answer<AnchoreImageList> {
+) -> Result<Response, Failure> {
     let filter = ImageFilter {
         image_id: query.image_id,
         history: query.history.unwrap_or(false),
@@ -145,7 +147,8 @@ async fn list_images(
         analyzed_since: query.analyzed_since,
     };
     let views = server.app.list_images(&who, &filter).await?;
-    Ok(Json(AnchoreImageList { items: views.into_iter().map(anchore_image).collect() }))
+    let items = move || views.into_iter().map(anchore_image).collect();
+    large(move || Ok(AnchoreImageList { items: items() })).await
 }
 
 async fn add_image(

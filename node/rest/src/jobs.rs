@@ -72,7 +72,7 @@ async fn list_jobs(
         limit: query.limit,
         after: query.after,
     };
-    let page = server.app.list_jobs(&who, &filter).await?;
+    let page = server.app.list_jobs(&who, filter).await?;
     Ok(Json(JobList { jobs: page.jobs.into_iter().map(job).collect(), next: page.next }))
 }
 

@@ -15,8 +15,10 @@ mod context;
 mod error;
 mod extract;
 mod guard;
+mod large;
 mod metrics;
 mod observe;
+mod share;
 mod table;
 
 mod accounts;
@@ -33,7 +35,9 @@ mod system;
 mod users;
 mod vulnerabilities;
 
+use crate::limits::ACCOUNT_SHARE;
 use crate::metrics::Metrics;
+use crate::share::Shares;
 use crate::table::Table;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -50,6 +54,7 @@ pub(crate) struct Server {
     pub(crate) metrics: Metrics,
     pub(crate) options: Options,
     pub(crate) room: Arc<Semaphore>,
+    pub(crate) shares: Shares,
 }
 
 /// The interface as a service. `registry` holds the metrics of the other parts of the node and
@@ -64,7 +69,8 @@ pub(crate) struct Server {
 pub fn router(app: App, registry: Registry, options: &Options) -> Router {
     let (metrics, options) = (Metrics::new(registry), options.clone());
     let room = Arc::new(Semaphore::new(options.requests_max.min(Semaphore::MAX_PERMITS)));
-    let server = Server { app, metrics, options, room };
+    let shares = Shares::new(options.requests_max / ACCOUNT_SHARE);
+    let server = Server { app, metrics, options, room, shares };
     let api = match build(server.clone()) {
         Ok(api) => api,
         Err(mistakes) => panic!("routes and handlers differ: {}", mistakes.join("; ")),

@@ -14,6 +14,12 @@ pub const ECHO_CHARS_MAX: usize = 300;
 pub const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
 /// Requests worked on at a time when the configuration does not say; more are told to come back.
 pub const REQUESTS_MAX: usize = 512;
+/// The users of one account may have this part of the requests at a time, so that one tenant with
+/// slow requests leaves room for others.
+pub const ACCOUNT_SHARE: usize = 4;
+/// Requests for metrics, and for readiness, worked on at a time: nobody needs to log in for them,
+/// and a handful of monitors ask.
+pub const PROBES_MAX: usize = 8;
 /// How long an ordinary request may take when the configuration does not say.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long an upload may take: 4 GiB over a slow line.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// Requests worked on at a time; more are answered with 503. Health and metrics are outside.
+    /// Requests worked on at a time; more are answered with 503, and so is an account with more
+    /// than a quarter of them. Health and metrics are outside.
     pub requests_max: usize,
     /// How long an ordinary request may take, in seconds.
     pub request_timeout_s: u64,

@@ -4,10 +4,12 @@ use crate::Answer;
 use crate::Server;
 use crate::error::Failure;
 use crate::extract::{Asked, Params, PolicyBody, Who, parse_json};
+use crate::large::large;
 use crate::table::Table;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use kedge_api::policies::{
     Policy, PolicyDetailQuery, PolicyRecord, PolicyUpdateRequest, UpdatePolicyQuery,
 };
@@ -48,9 +50,9 @@ async fn list_policies(
     State(server): State<Server>,
     Who(who): Who,
     Asked(query): Asked<PolicyDetailQuery>,
-) -> Answer<Vec<PolicyRecord>> {
+) -> Result<Response, Failure> {
     let views = server.app.list_policies(&who, query.detail.unwrap_or(false)).await?;
-    Ok(Json(views.into_iter().map(record).collect::<Result<_, _>>()?))
+    large(move || views.into_iter().map(record).collect::<Result<Vec<PolicyRecord>, _>>()).await
 }
 
 async fn add_policy(

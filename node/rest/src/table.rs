@@ -51,7 +51,7 @@ impl Table {
             self.mistakes.push(format!("operation {operation} has two handlers"));
             return self;
         }
-        let post = Post { server: self.server.clone(), route };
+        let post = Post::new(self.server.clone(), route);
         let aliases = ALIASES.iter().filter(|(_, of)| *of == operation).map(|(path, _)| *path);
         let paths = std::iter::once(route.pattern()).chain(aliases.map(str::to_owned));
         for path in paths {

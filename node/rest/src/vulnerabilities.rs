@@ -3,10 +3,13 @@
 use crate::Answer;
 use crate::Server;
 use crate::content::unknown;
+use crate::error::Failure;
 use crate::extract::{Asked, Params, Who};
+use crate::large::large;
 use crate::table::Table;
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use kedge_api::vulnerabilities::{
     BaseImageProblem, CvssKind, CvssScores, ImagePackageVulnerability,
     ImagePackageVulnerabilityResponse, NvdDataObject, PackageEpss, VULNERABILITY_TYPES,
@@ -137,7 +140,7 @@ async fn get_image_vulnerabilities_by_digest(
     Who(who): Who,
     Params((digest, vuln_type)): Params<(String, String)>,
     Asked(query): Asked<VulnerabilitiesQuery>,
-) -> Answer<ImagePackageVulnerabilityResponse> {
+) -> Result<Response, Failure> {
     let class = Class::parse(&vuln_type)
         .ok_or_else(|| unknown("vulnerability type", VULNERABILITY_TYPES))?;
     let base = query.base_digest;
@@ -145,17 +148,20 @@ async fn get_image_vulnerabilities_by_digest(
     let selection = Selection { class, vendor_only, base: base.clone() };
     let report = server.app.vulnerabilities(&who, &digest, &selection).await?;
     let described = query.include_vuln_description.unwrap_or(false);
-    let item =
-        |chosen: &Chosen| vulnerability(&report.matches.findings[chosen.index], *chosen, described);
     let problem = |details: String| {
         vec![BaseImageProblem { problem_type: "base_image_not_usable".to_owned(), details }]
     };
-    Ok(Json(ImagePackageVulnerabilityResponse {
-        image_digest: report.image.digest.to_string(),
-        base_digest: base,
-        vulnerability_type: vuln_type,
-        extended_support: None,
-        vulnerabilities: report.chosen.iter().map(item).collect(),
-        base_image_problems: report.base_problem.map(problem),
-    }))
+    let response = move || {
+        let findings = &report.matches.findings;
+        let item = |chosen: &Chosen| vulnerability(&findings[chosen.index], *chosen, described);
+        Ok(ImagePackageVulnerabilityResponse {
+            image_digest: report.image.digest.to_string(),
+            base_digest: base,
+            vulnerability_type: vuln_type,
+            extended_support: None,
+            vulnerabilities: report.chosen.iter().map(item).collect(),
+            base_image_problems: report.base_problem.map(problem),
+        })
+    };
+    large(response).await
 }

@@ -1,10 +1,12 @@
 //! The form of requests and answers: ids, media types, sizes, mistakes, routing, overload.
 
-use crate::world::{ADMIN, ALICE, World};
+use crate::world::{ADMIN, ALICE, BOB, World};
 use axum::body::Body;
 use kedge_rest::Options;
-use kedge_rest::limits::{JSON_BODY_BYTES_MAX, POLICY_BODY_BYTES_MAX};
+use kedge_rest::limits::{ACCOUNT_SHARE, JSON_BODY_BYTES_MAX, POLICY_BODY_BYTES_MAX};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::task::Poll;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_needs_no_login() {
@@ -223,6 +225,50 @@ async fn too_many_requests_are_turned_away_and_health_is_not() {
     }
 }
 
+/// A body whose end never comes; tells when it is waited for.
+fn endless() -> (Body, tokio::sync::oneshot::Receiver<()>) {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let mut tell = Some(tell);
+    let pieces = futures::stream::poll_fn(move |_| {
+        if let Some(tell) = tell.take() {
+            tell.send(()).unwrap();
+        }
+        Poll::<Option<Result<Vec<u8>, std::io::Error>>>::Pending
+    });
+    (Body::from_stream(pieces), told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_requests_of_one_account_leave_room_for_others() {
+    let share = 2;
+    let options = Options { requests_max: share * ACCOUNT_SHARE, ..Options::default() };
+    let world = World::start_with(&options).await;
+    let mut slow = Vec::new();
+    for _ in 0..share {
+        let (body, told) = endless();
+        let call = world.call("POST", "/v2/images").by(ALICE);
+        let call = call.header("content-type", "application/json").body(body);
+        slow.push(tokio::spawn(call.send()));
+        told.await.unwrap();
+    }
+    let turned_away = world.get("/v2/images", ALICE).await.expect(503);
+    assert_eq!(turned_away.json()["code"], "overloaded");
+    world.get("/v2/images", BOB).await.expect(200);
+    for task in slow {
+        task.abort();
+        assert!(task.await.err().unwrap().is_cancelled());
+    }
+    world.get("/v2/images", ALICE).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_is_counted_by_one_for_all() {
+    let world = World::start().await;
+    let all = futures::future::join_all((0..8).map(|_| world.app.statistics())).await;
+    let first = all[0].as_ref().unwrap();
+    assert!(all.iter().all(|counted| Arc::ptr_eq(counted.as_ref().unwrap(), first)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_takes_too_long_is_ended() {
     let options = Options { request_timeout_s: 0, ..Options::default() };
@@ -264,11 +310,13 @@ async fn the_system_tells_about_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_generation_is_refused_and_leaves_nothing_behind() {
     let world = World::start().await;
-    let import = world
-        .call("POST", "/kedge/v1/feeds/bundle")
-        .by(ADMIN)
-        .text("application/octet-stream", "this is no generation");
-    let refused = import.send().await.expect(400);
+    let import = |path| {
+        let call = world.call("POST", path).by(ADMIN);
+        call.text("application/octet-stream", "this is no generation").send()
+    };
+    let misspelt = import("/kedge/v1/feeds/bundle?froce=true").await.expect(400).json();
+    assert!(misspelt["detail"].as_str().unwrap().contains("froce"), "{misspelt}");
+    let refused = import("/kedge/v1/feeds/bundle?force=True").await.expect(400);
     assert_eq!(refused.json()["code"], "feed_generation_refused");
     let form = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nbytes\r\n--x--\r\n";
     let upload = world
