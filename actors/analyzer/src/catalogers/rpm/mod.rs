@@ -28,7 +28,7 @@ use super::octets::FileProblems;
 use super::{Captured, Cataloger, Found, Want};
 
 /// The row of the table of catalogers.
-pub(super) const CATALOGER: Cataloger = Cataloger { name: "rpm", version: 1, wants, catalog };
+pub(super) const CATALOGER: Cataloger = Cataloger { name: "rpm", version: 2, wants, catalog };
 
 const DATABASE_DIRECTORIES: [&str; 3] = ["var/lib/rpm", "usr/share/rpm", "usr/lib/sysimage/rpm"];
 const DATABASE_FILES: [&str; 3] = ["Packages", "Packages.db", "rpmdb.sqlite"];

@@ -21,6 +21,7 @@ pub(super) struct Facts {
     pub(super) license: String,
     pub(super) vendor: String,
     pub(super) size: Option<u64>,
+    /// Empty: not modular. `None`: the source cannot tell, as a manifest line cannot.
     pub(super) module: Option<String>,
 }
 
@@ -56,7 +57,8 @@ pub(super) fn from_header(
         license: text(tag::LICENSE).unwrap_or_default(),
         vendor: text(tag::VENDOR).unwrap_or_default(),
         size: header.u64(tag::LONGSIZE).or_else(|| header.u32(tag::SIZE, 0).map(u64::from)),
-        module: text(tag::MODULARITYLABEL),
+        // rpm writes the tag for modular packages only, so a header without it says "not modular".
+        module: Some(text(tag::MODULARITYLABEL).unwrap_or_default()),
         name,
     };
     let (files, files_error) = match files(&header, &facts.name, path_bytes_left) {

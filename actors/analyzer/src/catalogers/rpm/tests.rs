@@ -190,7 +190,9 @@ fn a_minimal_header_is_a_package_without_guesses() {
     assert_eq!((package.name.as_str(), package.version.as_str()), ("acme", "1.0-2"));
     assert_eq!((package.architecture, package.source), (None, None));
     assert_eq!(package.purl, "pkg:rpm/acme@1.0-2");
-    let details = PackageDetails::Rpm { epoch: None, module: None, vendor: String::new() };
+    // A header says of itself that it is not modular: by leaving the tag out.
+    let module = Some(String::new());
+    let details = PackageDetails::Rpm { epoch: None, module, vendor: String::new() };
     assert_eq!(package.details, details);
 }
 
