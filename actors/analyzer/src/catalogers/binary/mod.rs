@@ -23,7 +23,7 @@ use self::scan::{Format, Scan};
 use super::Found;
 
 /// Raised when the output for the same input changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Whether a file may be a program: it is executable or has the name of a library, and is not
 /// tiny. Decided from the tar header alone.

@@ -28,6 +28,22 @@ struct Crate {
     /// `runtime` when absent.
     #[serde(default)]
     kind: Kind,
+    /// `crates.io`, `git`, `local`, `registry`, or what later versions of the format add.
+    #[serde(default)]
+    source: String,
+}
+
+/// Where a crate came from, when not from crates.io: advisories for a crate of crates.io say
+/// nothing about another of the same name. The list names no address, only this word.
+fn foreign_source(source: &str) -> Option<&'static str> {
+    match source {
+        // A list without sources is older than other registries.
+        "" | "crates.io" => None,
+        "git" => Some("git"),
+        "local" => Some("local"),
+        // Unknown words are protocols of other registries, for instance `sparse`.
+        _ => Some("registry"),
+    }
 }
 
 #[derive(Deserialize, Default, PartialEq)]
@@ -173,7 +189,8 @@ pub(super) fn packages(json: &[u8], problems: &mut FileProblems) -> Vec<Package>
 }
 
 fn package(item: Crate, problems: &mut FileProblems) -> Option<Package> {
-    let Crate { name, version, kind: _ } = item;
+    let Crate { name, version, kind: _, source } = item;
+    let origin = foreign_source(&source);
     let too_long = name.len() > NAME_BYTES_MAX || version.len() > NAME_BYTES_MAX;
     if name.is_empty() || too_long {
         problems.degraded("rust_crate_malformed", "a crate has no usable name");
@@ -183,6 +200,7 @@ fn package(item: Crate, problems: &mut FileProblems) -> Option<Package> {
         kind: "cargo",
         name: &name,
         version: &version,
+        qualifiers: &[("repository_url", origin.unwrap_or_default())],
         ..PurlParts::default()
     });
     Some(Package {
@@ -197,7 +215,27 @@ fn package(item: Crate, problems: &mut FileProblems) -> Option<Package> {
         locations: Vec::new(),
         owned_by: None,
         size: None,
-        origin: None,
+        origin: origin.map(str::to_owned),
         details: PackageDetails::None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crates_from_elsewhere_are_told_from_those_of_crates_io() {
+        let sources = ["crates.io", "git", "local", "registry", "sparse", ""];
+        let crates = sources
+            .map(|source| format!(r#"{{"name":"same","version":"1.0.0","source":"{source}"}}"#));
+        let json = format!(r#"{{"packages":[{}]}}"#, crates.join(","));
+        let mut problems = FileProblems::of("usr/bin/x");
+        let found = packages(json.as_bytes(), &mut problems);
+        let origins: Vec<_> = found.iter().map(|package| package.origin.as_deref()).collect();
+        let registry = Some("registry");
+        assert_eq!(origins, [None, Some("git"), Some("local"), registry, registry, None]);
+        assert_eq!(found[0].purl, "pkg:cargo/same@1.0.0");
+        assert_eq!(found[1].purl, "pkg:cargo/same@1.0.0?repository_url=git");
+    }
 }

@@ -324,7 +324,9 @@ fn rust_dependency_lists_are_found_whatever_the_chunks() {
                 let found = scan(&bytes, chunk);
                 assert_eq!(found.problems, [], "level {level}, chunks of {chunk}");
                 assert_eq!(listed(&found), ["acme 0.1.0", "serde 1.0.200"]);
-                assert_eq!(found.packages[1].purl, "pkg:cargo/serde@1.0.200");
+                let purls: Vec<_> = found.packages.iter().map(|p| p.purl.as_str()).collect();
+                let foreign = "pkg:cargo/acme@0.1.0?repository_url=local";
+                assert_eq!(purls, [foreign, "pkg:cargo/serde@1.0.200"]);
             }
         }
     }
