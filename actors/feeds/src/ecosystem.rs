@@ -40,7 +40,9 @@ pub(crate) fn place(ecosystem: &str) -> Option<Place> {
         "Debian" => ("debian", Level::Source),
         "Alpine" => ("alpine", Level::Source),
         "AlmaLinux" => ("almalinux", Level::Binary),
-        "Rocky Linux" => ("rocky", Level::Binary),
+        // Rocky's records name source packages: its erratum on OpenJDK 11 lists `java-11-openjdk`
+        // and none of the binary packages that are built from it.
+        "Rocky Linux" => ("rocky", Level::Source),
         "Ubuntu" => ("ubuntu", Level::Source),
         _ => return None,
     };
@@ -93,6 +95,7 @@ mod tests {
         check("Debian", None);
         check("OSS-Fuzz", None);
         check("Debian:../../etc", None);
-        assert_eq!(place("Rocky Linux:8").unwrap().level, Level::Binary);
+        assert_eq!(place("Rocky Linux:8").unwrap().level, Level::Source);
+        assert_eq!(place("AlmaLinux:8").unwrap().level, Level::Binary);
     }
 }

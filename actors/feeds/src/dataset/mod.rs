@@ -33,7 +33,7 @@ pub use search::{Group, Hit};
 
 /// Version of the normalisation: raised when the same input gives different records, so that
 /// unchanged inputs are parsed again.
-pub const NORMALIZER_VERSION: u32 = 1;
+pub const NORMALIZER_VERSION: u32 = 2;
 
 /// Mark at the end of the name of a part that holds releases which upstream has dropped.
 pub const RETIRED: &str = "#retired";

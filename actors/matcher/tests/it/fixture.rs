@@ -28,12 +28,12 @@ pub(crate) struct Row {
     pub(crate) row: Affected,
 }
 
-/// A row that affects all versions of a package. Level: binary for rpm distributions, source for
-/// the others, module for ecosystems.
+/// A row that affects all versions of a package. Level: binary for rpm distributions but Rocky,
+/// source for the others, module for ecosystems.
 pub(crate) fn row(scope_label: &str, package: &str, id: &str) -> Row {
     let level = match scope_label.split_once(':').map(|(id, _)| id) {
         None => Level::Module,
-        Some("almalinux" | "rocky" | "rhel" | "oracle" | "amazon" | "sles") => Level::Binary,
+        Some("almalinux" | "rhel" | "oracle" | "amazon" | "sles") => Level::Binary,
         Some(_) => Level::Source,
     };
     let record = Vulnerability {
@@ -209,8 +209,14 @@ impl AdvisorySource for Feed {
         self.covered.contains(scope).then_some(Timestamp(1_000))
     }
 
-    fn by_id(&self, _: &str) -> Result<Vec<Advisory>, SourceError> {
-        Ok(Vec::new())
+    fn by_id(&self, id: &str) -> Result<Vec<Advisory>, SourceError> {
+        let named =
+            |row: &&Row| row.record.id == id || row.record.aliases.iter().any(|alias| alias == id);
+        let advisory = |row: &Row| Advisory {
+            vulnerability: row.record.clone(),
+            affected: vec![row.row.clone()],
+        };
+        Ok(self.rows.iter().filter(named).map(advisory).collect())
     }
 
     fn epss(&self, cve: &str) -> Option<Epss> {

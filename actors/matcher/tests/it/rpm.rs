@@ -37,6 +37,24 @@ fn almalinux_errata_name_binary_packages() {
 }
 
 #[test]
+fn rocky_errata_name_source_packages() {
+    let feed = feed(vec![
+        row("rocky:8", "java-11-openjdk", "RLSA-1")
+            .upstream(&["CVE-1"])
+            .fixed("1:11.0.13.0.8-1.el8_4"),
+    ]);
+    let headless = |release: &str| {
+        let version = format!("1:11.0.{release}.0.8-1.el8_4");
+        let package = rpm("java-11-openjdk-headless", &version, Some(1), Some(""));
+        source(package, "java-11-openjdk", Some(&version[2..]))
+    };
+    let result = matches(distro("rocky", "8.5"), vec![headless("12")], &feed);
+    assert_eq!(found(&result), ["RLSA-1 java-11-openjdk-headless"]);
+    assert_eq!(result.findings[0].why.searched_name, "java-11-openjdk");
+    assert!(matches(distro("rocky", "8.5"), vec![headless("13")], &feed).findings.is_empty());
+}
+
+#[test]
 fn a_binary_without_epoch_has_epoch_zero() {
     let feed = feed(vec![row("almalinux:9", "x", "ALSA-1").fixed("1:1.0-1")]);
     let result = matches(distro("almalinux", "9"), vec![rpm("x", "2.0-1", None, None)], &feed);
