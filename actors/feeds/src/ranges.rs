@@ -5,7 +5,7 @@
 
 use crate::limits;
 use kedge_artifact::advisory::{Range, RangeKind, Scope};
-use kedge_version::Scheme;
+use kedge_version::{EpochPolicy, Options, Scheme};
 use std::cmp::Ordering;
 
 /// One event.
@@ -112,23 +112,30 @@ fn closed(kind: RangeKind, begin: &str, end: Event<'_>) -> Range {
     Range { kind, introduced: begin_of(begin), fixed, last_affected }
 }
 
-/// Sorts by version; false when some versions cannot be compared.
+/// Sorts by version; false, and nothing moved, when a version is none of the scheme. Only versions
+/// that are all valid have an order at all: `sort_by` panics when it meets a contradiction.
 fn sort(scheme: Scheme, events: &mut [Event<'_>]) -> bool {
-    let mut failed = false;
+    // `0` is OSV's word for the beginning, not a version.
+    let valid =
+        |event: &Event<'_>| event.version() == "0" || scheme.validate(event.version()).is_ok();
+    if !events.iter().all(valid) {
+        return false;
+    }
+    // The policy that is right for matching is no order over versions with and without epochs.
+    let options = Options { rpm_epoch: EpochPolicy::Zero };
     events.sort_by(|a, b| {
         let order = match (a.version() == "0", b.version() == "0") {
             (true, true) => Ordering::Equal,
             (true, false) => Ordering::Less,
             (false, true) => Ordering::Greater,
-            (false, false) => scheme.compare(a.version(), b.version()).unwrap_or_else(|_| {
-                failed = true;
-                // Any total order will do: the result is reported as unsure.
-                a.version().cmp(b.version())
-            }),
+            // All are valid, so this cannot fail; equal is consistent if it ever did for all.
+            (false, false) => {
+                scheme.compare_with(a.version(), b.version(), options).unwrap_or(Ordering::Equal)
+            }
         };
         order.then(a.weight().cmp(&b.weight()))
     });
-    !failed
+    true
 }
 
 #[cfg(test)]
@@ -167,6 +174,30 @@ mod tests {
     #[test]
     fn what_cannot_be_sorted_is_said() {
         let events = [Introduced("1.0.0"), Introduced("no version"), Fixed("2.0.0")];
-        assert!(of_events(Scheme::Semver, RangeKind::Semver, &events).1);
+        let (ranges, unsure) = of_events(Scheme::Semver, RangeKind::Semver, &events);
+        assert!(unsure);
+        // In the order of the document.
+        assert_eq!((ranges.len(), ranges[0].introduced.as_deref()), (1, Some("1.0.0")));
+        assert_eq!(ranges[0].fixed.as_deref(), Some("2.0.0"));
+    }
+
+    /// Versions that only texts can order, among many that their scheme orders differently, and
+    /// rpm versions with and without epochs, form circles on which `sort_by` panics.
+    #[test]
+    fn many_events_without_one_order_do_no_harm() {
+        let dirty: Vec<String> =
+            (0..60).flat_map(|n| [format!("{}.0.0", 60 - n), format!("{n}x!{}", n % 7)]).collect();
+        let events: Vec<Event<'_>> = dirty.iter().map(|version| Introduced(version)).collect();
+        let (ranges, unsure) = of_events(Scheme::Semver, RangeKind::Semver, &events);
+        assert!(unsure);
+        assert_eq!((ranges.len(), ranges[0].introduced.as_deref()), (1, Some("60.0.0")));
+
+        let mixed: Vec<String> = (0..60)
+            .flat_map(|n| [format!("1:{}-1", n % 9), format!("{n}-1"), format!("0:{}-1", 70 - n)])
+            .collect();
+        let events: Vec<Event<'_>> = mixed.iter().map(|version| Introduced(version)).collect();
+        let (ranges, unsure) = of_events(Scheme::Rpm, RangeKind::Ecosystem, &events);
+        assert!(!unsure);
+        assert_eq!((ranges.len(), ranges[0].introduced.as_deref()), (1, Some("0-1")));
     }
 }
