@@ -1,6 +1,7 @@
 //! Questions that people ask a dataset: by id, by package name, what is in it.
 
 use super::{Dataset, DatasetError};
+use crate::source::{Format, Source};
 use kedge_artifact::advisory::{Advisory, Affected, Scope, Vulnerability};
 use kedge_artifact::time::Timestamp;
 use std::collections::BTreeMap;
@@ -85,7 +86,10 @@ impl Dataset {
             for count in &part.scopes {
                 add(Some(&count.scope), count.rows);
             }
-            if part.blocks == 0 && part.scopes.is_empty() {
+            // Other parts without scopes are empty documents: an Alpine repository without fixes.
+            let by_cve = Source::named(&part.driver)
+                .is_some_and(|source| matches!(source.format, Format::Kev | Format::Epss));
+            if by_cve {
                 add(None, part.records);
             }
         }

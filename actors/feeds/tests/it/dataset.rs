@@ -50,6 +50,18 @@ fn coverage_is_only_claimed_for_complete_documents() {
 }
 
 #[test]
+fn an_empty_document_is_no_group() {
+    let mut builder = Builder::new(Vec::new()).unwrap();
+    add(&mut builder, "alpine", "v3.19/main.json", &testdata("secdb-main.json"), 5);
+    let empty = br#"{"distroversion":"v3.19","packages":[]}"#;
+    add(&mut builder, "alpine", "v3.19/community.json", empty, 5);
+    add(&mut builder, "kev", KEV, &testdata("kev.json"), 5);
+    let data = open(builder.finish(Timestamp(9)).unwrap().0);
+    let labels: Vec<String> = data.groups().iter().map(|group| group.label()).collect();
+    assert_eq!(labels, ["alpine:3.19", "kev"]);
+}
+
+#[test]
 fn equal_inputs_give_equal_content_at_any_time() {
     let (first, second) = (everything(1000), everything(1000));
     assert_eq!(first, second);
