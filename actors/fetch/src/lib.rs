@@ -12,6 +12,7 @@ pub mod options;
 mod cache;
 mod fetcher;
 mod folder;
+mod guard;
 mod http;
 
 pub mod file;

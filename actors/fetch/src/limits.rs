@@ -1,5 +1,12 @@
 //! Limits of the fetcher, with their reasons.
 
+/// A new document with less than this share of the records it had is not believed: a cut export or
+/// a changed format would otherwise make images look clean.
+pub const SHRUNK_PERCENT: u64 = 50;
+
+/// Documents that had fewer records are not judged by their share: young feeds change much.
+pub const SHRUNK_RECORDS_MIN: u64 = 20;
+
 /// Redirects followed for one document: GitHub uses one, EPSS two.
 pub const REDIRECTS: usize = 5;
 

@@ -35,6 +35,9 @@ pub struct Options {
     pub read_timeout: Duration,
     /// Longest time for one document, all attempts together.
     pub document_timeout: Duration,
+    /// Believe documents that have far fewer records than before ([`crate::limits`],
+    /// `SHRUNK_PERCENT`), in place of keeping their previous rows.
+    pub force_shrink: bool,
     /// Pause before the second attempt, in milliseconds; it doubles each time.
     pub pause_ms: u64,
 }
@@ -56,6 +59,7 @@ impl Options {
             connect_timeout: Duration::from_secs(15),
             read_timeout: Duration::from_secs(60),
             document_timeout: Duration::from_secs(1800),
+            force_shrink: false,
             pause_ms: 1000,
         }
     }

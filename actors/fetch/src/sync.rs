@@ -5,6 +5,7 @@
 
 use crate::cache::RawCache;
 use crate::fetcher::{self, DriverInput, Fetched, Report};
+use crate::guard::{guarded, shrunk};
 use crate::http::Http;
 use crate::options::{Options, Progress, Stage};
 use futures::StreamExt;
@@ -364,10 +365,10 @@ impl Run<'_> {
         let body = self.cache.open_body(&origin.digest).map_err(|error| error.to_string())?;
         let mut part = PartBuilder::new(origin);
         let mut sink = |item| part.add(item);
-        let parsed = parse(source, &document, &mut BufReader::new(body), &mut sink);
+        let parsed = guarded(|| parse(source, &document, &mut BufReader::new(body), &mut sink))?;
         let report = parsed.map_err(|error| error.to_string())?;
-        if report.items == 0 && old_records > 0 {
-            return Err(format!("document is empty, it had {old_records} records").into());
+        if let Some(reason) = shrunk(old_records, report.items as u64, self.options.force_shrink) {
+            return Err(reason.into());
         }
         match self.builder.commit(part, report.skipped as u64) {
             Ok(part) => Ok((part.records, report.problems)),

@@ -172,3 +172,27 @@ async fn progress_tells_every_document() {
     assert!(seen.contains(&("debian", "tracker/data/json".to_owned())));
     assert!(seen.contains(&("osv", String::new())));
 }
+
+#[tokio::test]
+async fn a_document_that_lost_most_of_its_records_is_not_believed() {
+    let place = Place::with_mirror();
+    let scores = |count: usize| {
+        let rows: String = (0..count).map(|n| format!("CVE-2030-{},0.5,0.5\n", 1000 + n)).collect();
+        format!(
+            "#model_version:v2025.03.14,score_date:2030-01-01T00:00:00Z\n\
+             cve,epss,percentile\n{rows}"
+        )
+    };
+    let epss = "epss.cyentia.com/epss_scores-current.csv.gz";
+    place.put(epss, scores(40).as_bytes());
+    let first = run(&place.options(1000), None).await;
+    place.put(epss, scores(19).as_bytes());
+    let second = run(&place.options(2000), first.file.as_deref()).await;
+    assert!(reason(&second, "epss").contains("shrank from 40 to 19"));
+    assert_eq!(opened(&second).epss_len(), 40);
+    let mut options = place.options(3000);
+    options.force_shrink = true;
+    let third = run(&options, second.file.as_deref()).await;
+    assert_eq!(*state(&third, "epss"), DriverState::Updated);
+    assert_eq!(opened(&third).epss_len(), 19);
+}
