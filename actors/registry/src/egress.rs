@@ -106,9 +106,21 @@ impl Class {
     }
 }
 
-const METADATA_V4: [Ipv4Addr; 2] =
-    [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(169, 254, 170, 2)];
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// Services that give a machine's credentials to whoever asks: the metadata of most clouds, those
+/// of AWS containers (ECS and EKS pods), of Alibaba, and Azure's host agent.
+const METADATA_V4: [Ipv4Addr; 5] = [
+    Ipv4Addr::new(169, 254, 169, 254),
+    Ipv4Addr::new(169, 254, 170, 2),
+    Ipv4Addr::new(169, 254, 170, 23),
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+];
+
+/// AWS: instance metadata, and EKS pods.
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+];
 
 fn class_of_v4(address: Ipv4Addr) -> Class {
     let [a, b, c, _] = address.octets();
@@ -130,7 +142,7 @@ fn class_of_v4(address: Ipv4Addr) -> Class {
 fn class_of_v6(address: Ipv6Addr) -> Class {
     let segments = address.segments();
     match segments[0] {
-        _ if address == METADATA_V6 => Class::Metadata,
+        _ if METADATA_V6.contains(&address) => Class::Metadata,
         _ if address.is_unspecified() => Class::Unspecified,
         _ if address.is_loopback() => Class::Loopback,
         // 64:ff9b::/96 (NAT64) and 2002::/16 (6to4) carry an IPv4 address: it is that one's class.
@@ -242,6 +254,14 @@ mod tests {
         check("169.254.169.254", Class::Metadata);
         check("::ffff:169.254.169.254", Class::Metadata);
         check("fd00:ec2::254", Class::Metadata);
+        check("fd00:ec2::23", Class::Metadata);
+        check("169.254.170.2", Class::Metadata);
+        check("169.254.170.23", Class::Metadata);
+        check("168.63.129.16", Class::Metadata);
+        check("64:ff9b::168.63.129.16", Class::Metadata);
+        check("100.100.100.200", Class::Metadata);
+        check("100.100.100.201", Class::Private);
+        check("168.63.129.17", Class::Public);
         check("fd12::1", Class::UniqueLocal);
         check("10.1.2.3", Class::Private);
         check("172.16.0.1", Class::Private);
