@@ -164,3 +164,21 @@ fn not_affected_rows_work_in_ecosystems_too() {
     assert_eq!(suppressed(&result), ["not_affected GHSA-1 x"]);
     assert!(result.problems.is_empty());
 }
+
+#[test]
+fn crates_from_elsewhere_are_not_those_of_crates_io() {
+    let feed = feed(vec![row("crates.io", "time", "RUSTSEC-1").fixed("0.2.23")]);
+    let check = |origin: Option<&str>, expect: bool| {
+        let mut time = package(PackageKind::Rust, "time", "0.2.9");
+        time.origin = origin.map(str::to_owned);
+        let result = matches(None, vec![time], &feed);
+        assert_eq!(!result.findings.is_empty(), expect, "{origin:?}");
+        let problems: &[&str] = if expect { &[] } else { &["crate_not_from_crates_io"] };
+        assert_eq!(codes(&result), problems, "{origin:?}");
+    };
+    check(None, true);
+    check(Some("crates.io"), true);
+    check(Some("local"), false);
+    check(Some("git"), false);
+    check(Some("registry"), false);
+}
