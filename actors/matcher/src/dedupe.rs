@@ -14,6 +14,8 @@ use kedge_version::Scheme;
 use crate::MatchOptions;
 use crate::examine::{Examined, Hit};
 use crate::ids::{self, Ids};
+use crate::limits::DETAILS_BYTES;
+use crate::rating::Ratings;
 use crate::severity;
 
 /// A finding before the suppression rules have spoken.
@@ -31,6 +33,7 @@ pub(crate) fn drafts(
     examined: &Examined,
     source: &dyn AdvisorySource,
     options: &MatchOptions,
+    ratings: &mut Ratings<'_>,
 ) -> Vec<Draft> {
     let mut drafts = Vec::new();
     let mut taken: BTreeSet<String> = BTreeSet::new();
@@ -49,6 +52,7 @@ pub(crate) fn drafts(
         drafts = by_cve(drafts);
     }
     for draft in &mut drafts {
+        ratings.lend(&mut draft.finding);
         let cves = &draft.finding.cves;
         draft.finding.epss = cves.iter().filter_map(|cve| source.epss(cve)).max_by(worse);
         draft.finding.kev = cves.iter().find_map(|cve| source.kev(cve));
@@ -149,7 +153,7 @@ fn draft(package: &Package, cluster: &[&Hit], channel_hits: &[Hit], undecided: b
         scope: lookup.scope.clone(),
         driver: record.driver.clone(),
         summary: text(|hit| hit.vulnerability.summary.as_str()),
-        details: text(|hit| hit.vulnerability.details.as_str()),
+        details: cut(text(|hit| hit.vulnerability.details.as_str())),
         references,
         published: cluster.iter().find_map(|hit| hit.vulnerability.published),
         epss: None,
@@ -165,6 +169,17 @@ fn draft(package: &Package, cluster: &[&Hit], channel_hits: &[Hit], undecided: b
         },
     };
     Draft { finding, same, undecided }
+}
+
+/// The beginning of a long text: thousands of findings may repeat it.
+fn cut(mut text: String) -> String {
+    const MARK: char = '…';
+    if text.len() > DETAILS_BYTES {
+        text.truncate(text.floor_char_boundary(DETAILS_BYTES - MARK.len_utf8()));
+        text.push(MARK);
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// The speaker's fix; a related record's or a subscribed channel's when the speaker has none.
@@ -191,7 +206,7 @@ fn fix(cluster: &[&Hit], channel_hits: &[Hit], same: &Ids) -> Fix {
 /// A row's fix with the versions that help: newer than the installed one, the end of the range that
 /// matched first.
 fn fix_of(hit: &Hit) -> Fix {
-    let mut fix = hit.affected.fix.clone();
+    let mut fix = hit.affected().fix.clone();
     let installed = hit.lookup.version.as_str();
     let scheme: Scheme = hit.lookup.scheme;
     // Versions that cannot be compared are kept: they are the vendor's own words.

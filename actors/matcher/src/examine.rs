@@ -1,6 +1,6 @@
 //! Asks the data and sorts the answers of one package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use kedge_artifact::problem::Problem;
 
 use crate::MatchOptions;
 use crate::ids::{self, Ids};
-use crate::limits::{NAMES_CACHED_MAX, ROWS_PER_NAME_MAX};
+use crate::limits::{NAMES_CACHED_MAX, ROWS_MAX, ROWS_PER_NAME_MAX};
 use crate::matchers::{Lookup, Role, place};
 use crate::row::{self, Place, Undecided};
 
@@ -20,12 +20,22 @@ use crate::row::{self, Place, Undecided};
 #[derive(Debug, Clone)]
 pub(crate) struct Hit {
     pub(crate) vulnerability: Arc<Vulnerability>,
-    pub(crate) affected: Affected,
-    pub(crate) lookup: Lookup,
+    /// The rows that were read, and which of them it is. Shared, because a package of a busy source
+    /// has thousands of hits.
+    rows: Rc<Vec<Candidate>>,
+    index: usize,
+    pub(crate) lookup: Rc<Lookup>,
     /// The range as text.
     pub(crate) range: String,
     /// The end of that range.
     pub(crate) fixed: Option<String>,
+}
+
+impl Hit {
+    /// The row.
+    pub(crate) fn affected(&self) -> &Affected {
+        &self.rows[self.index].affected
+    }
 }
 
 /// Everything that the data says about one package.
@@ -50,13 +60,17 @@ pub(crate) struct Examiner<'a> {
     source: &'a dyn AdvisorySource,
     options: kedge_version::Options,
     cache: BTreeMap<(Scope, String), Rc<Vec<Candidate>>>,
-    pub(crate) problems: Vec<Problem>,
+    /// Rows that may still be compared.
+    rows_left: usize,
+    /// A set: one bad row is met by every package of its name.
+    pub(crate) problems: BTreeSet<Problem>,
 }
 
 impl<'a> Examiner<'a> {
     pub(crate) fn new(source: &'a dyn AdvisorySource, options: &MatchOptions) -> Self {
         let options = kedge_version::Options { rpm_epoch: options.rpm_epoch };
-        Self { source, options, cache: BTreeMap::new(), problems: Vec::new() }
+        let (cache, problems) = (BTreeMap::new(), BTreeSet::new());
+        Self { source, options, cache, rows_left: ROWS_MAX, problems }
     }
 
     pub(crate) fn examine(&mut self, package: &Package, lookups: Vec<Lookup>) -> Examined {
@@ -66,7 +80,12 @@ impl<'a> Examiner<'a> {
         let mut disclosed = Examined::default();
         for lookup in lookups {
             let rows = self.rows(&lookup);
-            for candidate in rows.iter().filter(|candidate| counts(candidate, package, &lookup)) {
+            if !self.affords(rows.len()) {
+                break;
+            }
+            let lookup = Rc::new(lookup);
+            let about = |entry: &(usize, &Candidate)| counts(entry.1, package, &lookup);
+            for (index, candidate) in rows.iter().enumerate().filter(about) {
                 let into = match lookup.role {
                     Role::Base | Role::Channel => &mut examined,
                     Role::Disclosure => &mut disclosed,
@@ -74,7 +93,7 @@ impl<'a> Examiner<'a> {
                 if lookup.role == Role::Base {
                     known.extend(ids::spoken_of(&candidate.vulnerability));
                 }
-                self.sort_in(candidate, package, &lookup, into);
+                self.sort_in((&rows, index), package, &lookup, into);
             }
         }
         let news = |hit: &Hit| {
@@ -92,6 +111,21 @@ impl<'a> Examiner<'a> {
         examined
     }
 
+    /// Takes rows from what may be compared for one SBOM; false, with a problem, when too few are
+    /// left.
+    fn affords(&mut self, rows: usize) -> bool {
+        let left = self.rows_left.checked_sub(rows);
+        self.rows_left = left.unwrap_or(0);
+        if left.is_none() {
+            let message = format!(
+                "more rows to compare than the limit ROWS_MAX ({ROWS_MAX}): the packages that were \
+                 left were not matched"
+            );
+            self.problems.insert(Problem::error("advisory_rows_truncated", "", message));
+        }
+        left.is_some()
+    }
+
     fn rows(&mut self, lookup: &Lookup) -> Rc<Vec<Candidate>> {
         let key = (lookup.scope.clone(), lookup.name.clone());
         if let Some(rows) = self.cache.get(&key) {
@@ -102,7 +136,7 @@ impl<'a> Examiner<'a> {
             Ok(rows) => rows,
             Err(error) => {
                 let code = "advisory_data_unreadable";
-                self.problems.push(Problem::error(code, place(), error.to_string()));
+                self.problems.insert(Problem::error(code, place(), error.to_string()));
                 Vec::new()
             }
         };
@@ -111,7 +145,7 @@ impl<'a> Examiner<'a> {
                 "{} rows are over the limit ROWS_PER_NAME_MAX ({ROWS_PER_NAME_MAX})",
                 rows.len()
             );
-            self.problems.push(Problem::error("advisory_rows_truncated", place(), message));
+            self.problems.insert(Problem::error("advisory_rows_truncated", place(), message));
             rows.truncate(ROWS_PER_NAME_MAX);
         }
         if self.cache.len() >= NAMES_CACHED_MAX {
@@ -124,11 +158,20 @@ impl<'a> Examiner<'a> {
 
     fn sort_in(
         &mut self,
-        candidate: &Candidate,
+        (rows, index): (&Rc<Vec<Candidate>>, usize),
         package: &Package,
-        lookup: &Lookup,
+        lookup: &Rc<Lookup>,
         into: &mut Examined,
     ) {
+        let candidate = &rows[index];
+        let hit = |range, fixed| Hit {
+            vulnerability: Arc::clone(&candidate.vulnerability),
+            rows: Rc::clone(rows),
+            index,
+            lookup: Rc::clone(lookup),
+            range,
+            fixed,
+        };
         let record = &candidate.vulnerability;
         let placed = match row::place(&candidate.affected, lookup, self.options) {
             Ok(placed) => placed,
@@ -137,7 +180,7 @@ impl<'a> Examiner<'a> {
         let channel = lookup.role == Role::Channel;
         match (candidate.affected.verdict, placed) {
             (Verdict::Affected, Place::Inside { range, fixed }) => {
-                let hit = hit(candidate, lookup, range, fixed);
+                let hit = hit(range, fixed);
                 if channel { into.channel_hits.push(hit) } else { into.hits.push(hit) }
             }
             (Verdict::Affected, Place::Fixed) if channel => {
@@ -148,7 +191,7 @@ impl<'a> Examiner<'a> {
                 into.not_affected.extend(ids::spoken_of(record));
             }
             (Verdict::UnderInvestigation, Place::Inside { range, fixed }) if !channel => {
-                into.undecided.push(hit(candidate, lookup, range, fixed));
+                into.undecided.push(hit(range, fixed));
             }
             (Verdict::UnderInvestigation, Place::Inside { .. } | Place::Fixed | Place::Outside)
             | (Verdict::Unaffected, Place::Fixed | Place::Outside)
@@ -175,10 +218,7 @@ impl<'a> Examiner<'a> {
                 format!("the row was not matched: {error}"),
             ),
         };
-        // One bad version meets all rows of its name; repeats of anything else go at the end.
-        if self.problems.last() != Some(&problem) {
-            self.problems.push(problem);
-        }
+        self.problems.insert(problem);
     }
 }
 
@@ -191,14 +231,4 @@ fn counts(candidate: &Candidate, package: &Package, lookup: &Lookup) -> bool {
         && record.status != VulnerabilityStatus::Rejected
         && row.level == lookup.level
         && row::applies(row, package, oracle)
-}
-
-fn hit(candidate: &Candidate, lookup: &Lookup, range: String, fixed: Option<String>) -> Hit {
-    Hit {
-        vulnerability: Arc::clone(&candidate.vulnerability),
-        affected: candidate.affected.clone(),
-        lookup: lookup.clone(),
-        range,
-        fixed,
-    }
 }

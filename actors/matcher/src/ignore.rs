@@ -10,10 +10,12 @@ use crate::ids::{self, Ids};
 
 /// What the rules look at.
 pub(crate) struct Judge<'a> {
-    /// The package and what the data says about it.
-    pub(crate) entry: &'a (&'a Package, Examined),
-    /// The OS package that owns its files.
-    pub(crate) owner: Option<&'a (&'a Package, Examined)>,
+    /// The package.
+    pub(crate) package: &'a Package,
+    /// What the data says about it.
+    pub(crate) examined: &'a Examined,
+    /// The OS package that owns its files, with what the data says about that one.
+    pub(crate) owner: Option<(&'a Package, &'a Examined)>,
     /// The distribution's data.
     pub(crate) distro: Option<&'a Chosen>,
 }
@@ -21,7 +23,7 @@ pub(crate) struct Judge<'a> {
 impl Judge<'_> {
     /// The code of the rule that takes the match back, and a sentence for people.
     pub(crate) fn suppress(&self, draft: &Draft) -> Option<(&'static str, String)> {
-        let (package, examined) = self.entry;
+        let (package, examined) = (self.package, self.examined);
         if settles(&examined.not_affected, draft) {
             let reason = format!("the vendor says that {} is not affected", package.name);
             return Some(("not_affected", reason));
@@ -44,10 +46,10 @@ impl Judge<'_> {
     /// Language packages that an OS package brought: the distribution patches them without
     /// changing the version that the language's own feed compares.
     fn by_owner(&self, draft: &Draft) -> Option<(&'static str, String)> {
-        let (package, _) = self.entry;
+        let package = self.package;
         let (owner, verdicts) = self.owner?;
-        let distro = self.distro.filter(|chosen| chosen.fetched.is_some())?;
-        if package.kind.is_os() || owner.kind != distro.kind {
+        let distro = self.distro?;
+        if !may_speak(owner, package, distro) {
             return None;
         }
         let label = distro.base.label();
@@ -66,6 +68,11 @@ impl Judge<'_> {
         }
         None
     }
+}
+
+/// Whether what the distribution says of `owner` can take a match of `package` back.
+pub(crate) fn may_speak(owner: &Package, package: &Package, distro: &Chosen) -> bool {
+    distro.fetched.is_some() && !package.kind.is_os() && owner.kind == distro.kind
 }
 
 fn settles(about: &Ids, draft: &Draft) -> bool {

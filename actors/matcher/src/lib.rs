@@ -18,24 +18,27 @@ mod dedupe;
 mod examine;
 mod ids;
 mod ignore;
+mod rating;
 mod row;
 mod severity;
 
 use std::collections::BTreeMap;
 
 use kedge_artifact::advisory::AdvisorySource;
-use kedge_artifact::finding::{Finding, Matches, Suppressed};
+use kedge_artifact::finding::{Coverage, Finding, Matches, Suppressed};
 use kedge_artifact::package::{Package, PackageId};
 use kedge_artifact::problem::Problem;
 use kedge_artifact::sbom::Sbom;
 use kedge_version::EpochPolicy;
 
 use crate::examine::{Examined, Examiner};
-use crate::limits::PROBLEMS_MAX;
+use crate::limits::{FINDINGS_MAX, PROBLEMS_MAX};
+use crate::matchers::{Context, Lookup};
+use crate::rating::Ratings;
 
 /// Version of the matching rules. Raised when the same inputs would give another result; part of
 /// the key of cached results.
-pub const RULES_VERSION: &str = "1";
+pub const RULES_VERSION: &str = "2";
 
 /// Choices of the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,30 +59,88 @@ pub fn find_matches(sbom: &Sbom, source: &dyn AdvisorySource, options: &MatchOpt
     let mut coverage = coverage::Ledger::default();
     let chosen = distro::choose(sbom, source, options, &mut problems);
     let context = matchers::Context::new(sbom, chosen.as_ref());
-    let mut examiner = Examiner::new(source, options);
+    let owners: BTreeMap<&PackageId, &Package> =
+        sbom.packages.iter().map(|package| (&package.id, package)).collect();
+    let owner_of = |package: &Package| {
+        let owner = *owners.get(package.owned_by.as_ref()?)?;
+        ignore::may_speak(owner, package, chosen.as_ref()?).then_some(owner)
+    };
+    // Packages of one owner follow each other, so that what is known of it is held only meanwhile.
+    let mut packages: Vec<(Option<&Package>, &Package)> =
+        sbom.packages.iter().map(|package| (owner_of(package), package)).collect();
+    packages.sort_by_key(|(owner, _)| owner.map(|owner| &owner.id));
 
-    let mut examined: Vec<(&Package, Examined)> = Vec::with_capacity(sbom.packages.len());
-    for package in &sbom.packages {
+    let mut run = Run {
+        source,
+        options,
+        context: &context,
+        examiner: Examiner::new(source, options),
+        ratings: Ratings::new(source),
+        owner: None,
+        findings: Vec::new(),
+        suppressed: Vec::new(),
+        left_out: 0,
+    };
+    for (owner, package) in packages {
         coverage.count(package, &context, source);
         let plan = matchers::plan(package, &context);
         problems.extend(plan.problems);
-        examined.push((package, examiner.examine(package, plan.lookups)));
+        run.package(package, owner, plan.lookups);
     }
-    problems.append(&mut examiner.problems);
     let (coverage, mut uncovered) = coverage.finish(sbom);
     problems.append(&mut uncovered);
+    run.finish(coverage, problems)
+}
 
-    let owners: BTreeMap<&PackageId, &(&Package, Examined)> =
-        examined.iter().map(|entry| (&entry.0.id, entry)).collect();
-    let mut findings = Vec::new();
-    let mut suppressed = Vec::new();
-    for entry in &examined {
-        let owner = entry.0.owned_by.as_ref().and_then(|id| owners.get(id)).copied();
-        let judge = ignore::Judge { entry, owner, distro: chosen.as_ref() };
-        for draft in dedupe::drafts(entry.0, &entry.1, source, options) {
+/// Matching of one SBOM on its way.
+struct Run<'a> {
+    source: &'a dyn AdvisorySource,
+    options: &'a MatchOptions,
+    context: &'a Context<'a>,
+    examiner: Examiner<'a>,
+    ratings: Ratings<'a>,
+    /// The owner that was asked for last, with what the data says about it.
+    owner: Option<(&'a Package, Examined)>,
+    findings: Vec<Finding>,
+    suppressed: Vec<Suppressed>,
+    /// Packages that were not matched, or not wholly, because of [`FINDINGS_MAX`].
+    left_out: usize,
+}
+
+impl<'a> Run<'a> {
+    fn room(&self) -> usize {
+        FINDINGS_MAX.saturating_sub(self.findings.len() + self.suppressed.len())
+    }
+
+    fn package(&mut self, package: &Package, owner: Option<&'a Package>, lookups: Vec<Lookup>) {
+        if lookups.is_empty() {
+            return;
+        }
+        if self.room() == 0 {
+            self.left_out += 1;
+            return;
+        }
+        let examined = self.examiner.examine(package, lookups);
+        let (source, options) = (self.source, self.options);
+        let mut drafts = dedupe::drafts(package, &examined, source, options, &mut self.ratings);
+        if drafts.is_empty() {
+            return;
+        }
+        if drafts.len() > self.room() {
+            drafts.truncate(self.room());
+            self.left_out += 1;
+        }
+        if let Some(owner) = owner {
+            self.ask_about(owner);
+        }
+        let known = self.owner.as_ref().filter(|_| owner.is_some());
+        let owner = known.map(|(owner, examined)| (*owner, examined));
+        let judge =
+            ignore::Judge { package, examined: &examined, owner, distro: self.context.distro };
+        for draft in drafts {
             match judge.suppress(&draft) {
-                None => findings.push(draft.finding),
-                Some((rule, reason)) => suppressed.push(Suppressed {
+                None => self.findings.push(draft.finding),
+                Some((rule, reason)) => self.suppressed.push(Suppressed {
                     finding: draft.finding,
                     rule: rule.to_owned(),
                     reason,
@@ -87,15 +148,39 @@ pub fn find_matches(sbom: &Sbom, source: &dyn AdvisorySource, options: &MatchOpt
             }
         }
     }
-    findings.sort_by(order);
-    suppressed.sort_by(|a, b| order(&a.finding, &b.finding).then_with(|| a.rule.cmp(&b.rule)));
-    Matches {
-        generation: source.generation(),
-        engine: RULES_VERSION.to_owned(),
-        findings,
-        suppressed,
-        coverage,
-        problems: settle(problems),
+
+    /// Examines an owner, unless it is the one that was examined last.
+    fn ask_about(&mut self, owner: &'a Package) {
+        if self.owner.as_ref().is_some_and(|(known, _)| std::ptr::eq(*known, owner)) {
+            return;
+        }
+        // Its problems are told where it is matched itself; the examiner's are a set.
+        let lookups = matchers::plan(owner, self.context).lookups;
+        self.owner = Some((owner, self.examiner.examine(owner, lookups)));
+    }
+
+    fn finish(mut self, coverage: Vec<Coverage>, mut problems: Vec<Problem>) -> Matches {
+        problems.extend(self.examiner.problems);
+        problems.extend(self.ratings.problems);
+        if self.left_out > 0 {
+            let message = format!(
+                "more findings than the limit FINDINGS_MAX ({FINDINGS_MAX}): {} packages were not \
+                 matched",
+                self.left_out
+            );
+            problems.push(Problem::error("findings_truncated", "", message));
+        }
+        self.findings.sort_by(order);
+        self.suppressed
+            .sort_by(|a, b| order(&a.finding, &b.finding).then_with(|| a.rule.cmp(&b.rule)));
+        Matches {
+            generation: self.source.generation(),
+            engine: RULES_VERSION.to_owned(),
+            findings: self.findings,
+            suppressed: self.suppressed,
+            coverage,
+            problems: settle(problems),
+        }
     }
 }
 

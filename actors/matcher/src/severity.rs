@@ -21,7 +21,8 @@ pub(crate) fn decide(severities: &mut Vec<Severity>) -> SeverityRank {
     severities.first().map_or(SeverityRank::Unknown, rank)
 }
 
-fn rank(severity: &Severity) -> SeverityRank {
+/// The rank of one statement.
+pub(crate) fn rank(severity: &Severity) -> SeverityRank {
     match (severity.rank, severity.score) {
         (SeverityRank::Unknown, Some(score)) => SeverityRank::of_score(score),
         (rank, _) => rank,

@@ -80,6 +80,54 @@ fn severity_prefers_the_vendor_word_then_newer_cvss_then_others_before_nvd() {
 }
 
 #[test]
+fn unrated_vulnerabilities_take_the_rating_of_an_ecosystem_database() {
+    use SeverityRank::*;
+    use SeverityScheme::*;
+    let check = |others: Vec<Row>, expect: SeverityRank, source: Option<&str>| {
+        let mut rows = vec![row("debian:12", "x", "CVE-1"), row("debian:12", "x", "CVE-2")];
+        rows.extend(others);
+        let result = matches(distro("debian", "12"), vec![package(Deb, "x", "1-1")], &feed(rows));
+        let finding = result.findings.iter().find(|f| f.vulnerability == "CVE-1").unwrap();
+        assert_eq!(finding.severity, expect);
+        assert_eq!(finding.severities.first().map(|s| s.source.as_str()), source);
+        // Nobody rates the other one.
+        assert!(result.findings.iter().any(|f| f.severity == Unknown) || expect == Unknown);
+        assert!(result.problems.is_empty());
+    };
+    let ghsa = || row("pypi", "x", "GHSA-1").aliases(&["CVE-1"]);
+    check(vec![], Unknown, None);
+    check(vec![ghsa()], Unknown, None);
+    check(vec![ghsa().severity(Word, High, "ghsa")], High, Some("ghsa"));
+    let low = row("npm", "x", "GHSA-2").aliases(&["CVE-1"]).severity(Word, Low, "ghsa");
+    check(vec![low, ghsa().severity(Word, High, "ghsa")], High, Some("ghsa"));
+    check(vec![ghsa().severity(Word, High, "ghsa").withdrawn()], Unknown, None);
+    // A group is not one of its CVEs, and a distribution speaks for its own builds only.
+    let group = row("npm", "x", "GHSA-1").upstream(&["CVE-1", "CVE-3"]);
+    check(vec![group.severity(Word, Critical, "ghsa")], Unknown, None);
+    let ubuntu = row("ubuntu:22.04", "x", "CVE-1").severity(Word, Negligible, "ubuntu");
+    check(vec![ubuntu], Unknown, None);
+}
+
+#[test]
+fn a_rating_of_its_own_is_not_replaced() {
+    let rows = vec![
+        row("debian:12", "x", "CVE-1").severity(
+            SeverityScheme::Word,
+            SeverityRank::Negligible,
+            "debian",
+        ),
+        row("pypi", "x", "GHSA-1").aliases(&["CVE-1"]).severity(
+            SeverityScheme::Word,
+            SeverityRank::Critical,
+            "ghsa",
+        ),
+    ];
+    let result = matches(distro("debian", "12"), vec![package(Deb, "x", "1-1")], &feed(rows));
+    assert_eq!(result.findings[0].severity, SeverityRank::Negligible);
+    assert_eq!(result.findings[0].severities.len(), 1);
+}
+
+#[test]
 fn a_score_without_rank_counts() {
     let row = row("debian:12", "x", "CVE-1")
         .severity(SeverityScheme::Cvss31, SeverityRank::Unknown, "nvd")

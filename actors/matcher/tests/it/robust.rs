@@ -1,11 +1,14 @@
 //! Hostile input: no panic, bounded output, the same answer every time.
 
 use kedge_artifact::advisory::{
-    Advisory, AdvisorySource, Candidate, Epss, Kev, Scope, SourceError,
+    Advisory, AdvisorySource, Candidate, Epss, Kev, Level, Scope, SourceError,
 };
 use kedge_artifact::package::{PackageDetails, PackageKind};
+use kedge_artifact::problem::ProblemSeverity;
 use kedge_artifact::time::Timestamp;
-use kedge_matcher::limits::{PROBLEMS_MAX, ROWS_PER_NAME_MAX};
+use kedge_matcher::limits::{
+    DETAILS_BYTES, FINDINGS_MAX, PROBLEMS_MAX, ROWS_MAX, ROWS_PER_NAME_MAX,
+};
 use kedge_matcher::{MatchOptions, find_matches};
 use proptest::prelude::*;
 
@@ -25,15 +28,15 @@ fn problems_are_cut_at_the_limit_and_say_so() {
     assert!(codes(&result).contains(&"advisory_data_missing"));
 }
 
-/// A source that answers every question with too many rows.
-struct Flood(Candidate);
+/// A source that has many rows about one name, that of the first.
+struct Flood(Vec<Candidate>);
 
 impl AdvisorySource for Flood {
     fn generation(&self) -> String {
         String::new()
     }
-    fn candidates(&self, _: &Scope, _: &str) -> Result<Vec<Candidate>, SourceError> {
-        Ok(vec![self.0.clone(); ROWS_PER_NAME_MAX + 1])
+    fn candidates(&self, _: &Scope, name: &str) -> Result<Vec<Candidate>, SourceError> {
+        Ok(if self.0[0].affected.package == name { self.0.clone() } else { Vec::new() })
     }
     fn coverage(&self, _: &Scope) -> Option<Timestamp> {
         Some(Timestamp(0))
@@ -49,10 +52,66 @@ impl AdvisorySource for Flood {
     }
 }
 
+fn candidate(row: Row) -> Candidate {
+    Candidate { vulnerability: row.record.into(), affected: row.row }
+}
+
+/// Many binaries of one busy source, as a hostile package database can claim.
+#[test]
+fn findings_are_cut_at_the_limit_and_say_so() {
+    let rows = 1_000;
+    let id = |n: usize| format!("CVE-2030-{}", 10_000 + n);
+    let flood = Flood((0..rows).map(|n| candidate(row("debian:12", "linux", &id(n)))).collect());
+    let count = FINDINGS_MAX / rows;
+    let packages = (0..count + 3)
+        .map(|n| source(package(PackageKind::Deb, &format!("linux-{n}"), "6.1"), "linux", None))
+        .collect();
+    let sbom = sbom(distro("debian", "12"), packages);
+    let result = find_matches(&sbom, &flood, &MatchOptions::default());
+    assert_eq!(result.findings.len() + result.suppressed.len(), FINDINGS_MAX);
+    assert_eq!(codes(&result), ["findings_truncated"]);
+    let problem = &result.problems[0];
+    assert_eq!(problem.severity, ProblemSeverity::Error);
+    assert!(problem.message.contains("FINDINGS_MAX") && problem.message.contains("3 packages"));
+    // What was not matched is still counted.
+    assert_eq!(result.coverage[0].package_count as usize, count + 3);
+}
+
+#[test]
+fn compared_rows_are_cut_at_the_limit_and_say_so() {
+    // Rows that are about other packages cost least and are never found.
+    let other = row("debian:12", "linux", "CVE-1").level(Level::Module);
+    let flood = Flood(vec![candidate(other); ROWS_PER_NAME_MAX]);
+    let count = ROWS_MAX / ROWS_PER_NAME_MAX;
+    let packages = |count: usize| {
+        (0..count)
+            .map(|n| source(package(PackageKind::Deb, &format!("p{n}"), "6.1"), "linux", None))
+            .collect()
+    };
+    let run = |count: usize| {
+        let sbom = sbom(distro("debian", "12"), packages(count));
+        find_matches(&sbom, &flood, &MatchOptions::default())
+    };
+    assert!(run(count).problems.is_empty());
+    let result = run(count + 1);
+    assert_eq!(codes(&result), ["advisory_rows_truncated"]);
+    assert!(result.problems[0].message.contains("ROWS_MAX"));
+}
+
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let text = "é".repeat(DETAILS_BYTES);
+    let row = row("npm", "x", "A").edit(|record, _| record.details = text);
+    let result = matches(None, vec![package(PackageKind::Npm, "x", "1.0.0")], &feed(vec![row]));
+    let details = &result.findings[0].details;
+    assert!(details.len() <= DETAILS_BYTES && details.len() > DETAILS_BYTES - 8);
+    assert!(details.starts_with("éé") && details.ends_with("é…"));
+}
+
 #[test]
 fn rows_of_one_name_are_cut_at_the_limit_and_say_so() {
     let row = row("npm", "x", "A").fixed("0.1.0");
-    let flood = Flood(Candidate { vulnerability: row.record.into(), affected: row.row });
+    let flood = Flood(vec![candidate(row); ROWS_PER_NAME_MAX + 1]);
     let sbom = sbom(None, vec![package(PackageKind::Npm, "x", "1.0.0")]);
     let result = find_matches(&sbom, &flood, &MatchOptions::default());
     assert_eq!(codes(&result), ["advisory_rows_truncated"]);
