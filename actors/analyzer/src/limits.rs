@@ -29,6 +29,9 @@ pub const ENTRIES_MAX: u64 = 4_000_000;
 /// Bytes of one path or link target: Linux' `PATH_MAX`. A longer one cannot exist on a disk.
 pub const PATH_BYTES_MAX: usize = 4096;
 
+/// Components of one path. Kernels allow 2,048 in `PATH_MAX`; the deepest installed trees have 60.
+pub const PATH_DEPTH_MAX: usize = 512;
+
 /// Bytes of all paths and link targets of one layer; offsets into them are 32 bits wide.
 pub const PATH_BYTES_TOTAL_MAX: usize = 1 << 30;
 

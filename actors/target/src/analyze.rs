@@ -13,7 +13,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kedge_analyzer::catalogers;
 use kedge_analyzer::image::layer::{Expected, LayerError, LayerFacts, Limits};
 use kedge_analyzer::image::manifest::ImageConfig;
-use kedge_analyzer::image::tree::{Analysis, ImageInfo, SquashOptions, squash};
+use kedge_analyzer::image::tree::{Analysis, ImageInfo, SquashOptions, squash_while};
 use kedge_artifact::digest::Digest;
 use kedge_artifact::image::Platform;
 use kedge_artifact::problem::Problem;
@@ -102,6 +102,7 @@ pub async fn analyze(
     let compressed_bytes = image.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add);
     progress(Progress::Resolved { layers: image.layers.len(), bytes: compressed_bytes });
     let cancel = Cancel::default();
+    let stopped = cancel.clone();
     let _stop = CancelOnDrop(cancel.clone());
     let work = Arc::new(Work {
         source,
@@ -126,7 +127,10 @@ pub async fn analyze(
         platform: image.platform.clone(),
     };
     let squash_options = SquashOptions { files: options.files };
-    let squashed = spawn_blocking(move || squash(&info, &layers, &squash_options)).await;
+    let joined = spawn_blocking(move || {
+        squash_while(&info, &layers, &squash_options, &|| !stopped.is_set())
+    });
+    let squashed = joined.await;
     let analysis = squashed.map_err(|error| panicked("the layers", error))??;
     Ok(TargetAnalysis {
         analysis,

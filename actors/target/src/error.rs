@@ -32,7 +32,7 @@ pub enum TargetError {
     },
     /// The stack of layers.
     #[error(transparent)]
-    Squash(#[from] SquashError),
+    Squash(SquashError),
     /// A local file or directory could not be read.
     #[error("cannot read {path}: {source}")]
     File {
@@ -110,6 +110,15 @@ pub enum TargetError {
     },
 }
 
+impl From<SquashError> for TargetError {
+    fn from(error: SquashError) -> Self {
+        match error {
+            SquashError::Layers(_) => Self::Squash(error),
+            SquashError::Stopped => Self::Cancelled,
+        }
+    }
+}
+
 impl TargetError {
     /// Stable code in snake case.
     #[must_use]
@@ -119,13 +128,13 @@ impl TargetError {
             Self::Manifest { source, .. } => manifest_code(source),
             Self::Layer { source, .. } => layer_code(source),
             Self::Squash(SquashError::Layers(_)) | Self::Limit { .. } => "limit_exceeded",
+            Self::Squash(SquashError::Stopped) | Self::Cancelled => "cancelled",
             Self::File { .. } => "target_unreadable",
             Self::Form { .. } => "target_malformed",
             Self::Traversal { .. } => "archive_traversal",
             Self::DigestMismatch { .. } => "digest_mismatch",
             Self::Ambiguous { .. } => "target_ambiguous",
             Self::ImageNotFound { .. } => "image_not_found",
-            Self::Cancelled => "cancelled",
             Self::Panicked { .. } => "internal_error",
         }
     }

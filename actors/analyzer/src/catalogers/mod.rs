@@ -147,4 +147,4 @@ pub fn version() -> String {
 }
 
 /// Raised when the reading of layers or the squash changes what comes out.
-const FACTS_VERSION: u32 = 1;
+const FACTS_VERSION: u32 = 2;

@@ -271,7 +271,7 @@ impl Collector {
             None => false,
         });
         self.found.sort_by_key(|facts| facts.row);
-        drop_repeated_lists(&mut self.found);
+        drop_repeated_lists(&mut self.found, &self.entries);
         for list in [&mut self.whiteouts, &mut self.opaque] {
             list.sort();
             list.dedup();
@@ -291,24 +291,30 @@ impl Collector {
     }
 }
 
-/// Debian keeps most file lists twice (`.list`, `.md5sums`); one per package is enough. The longer
-/// one stays.
-fn drop_repeated_lists(found: &mut [FileFacts]) {
-    let mut longest: HashMap<(String, String), usize> = HashMap::new();
+/// Debian keeps most file lists twice (`.list`, `.md5sums`); one per package and directory is
+/// enough. The longer one stays.
+fn drop_repeated_lists(found: &mut [FileFacts], entries: &EntryTable) {
+    type Key<'a> = (&'a str, String, String);
+    let key = |row: u32, owned: &OwnedFiles| -> Key<'_> {
+        let (directory, _) = links::split(entries.get(row).path);
+        (directory, owned.name.clone(), owned.architecture.clone())
+    };
+    let mut longest: HashMap<Key<'_>, usize> = HashMap::new();
     let debian = |owned: &&OwnedFiles| owned.kind == PackageKind::Deb;
-    for owned in found.iter().flat_map(|facts| &facts.found.owned).filter(debian) {
-        let key = (owned.name.clone(), owned.architecture.clone());
-        let longest = longest.entry(key).or_default();
-        *longest = owned.files.len().max(*longest);
+    for facts in found.iter() {
+        for owned in facts.found.owned.iter().filter(debian) {
+            let longest = longest.entry(key(facts.row, owned)).or_default();
+            *longest = owned.files.len().max(*longest);
+        }
     }
     for facts in found {
+        let row = facts.row;
         facts.found.owned.retain(|owned| {
             if owned.kind != PackageKind::Deb {
                 return true;
             }
-            let key = (owned.name.clone(), owned.architecture.clone());
             // The first list of the full length takes the place; the rest find a higher number.
-            match longest.get_mut(&key) {
+            match longest.get_mut(&key(row, owned)) {
                 Some(files) if *files == owned.files.len() => {
                     *files = usize::MAX;
                     true

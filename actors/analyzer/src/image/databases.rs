@@ -13,6 +13,7 @@ pub(crate) const DPKG_STATUS: &str = "var/lib/dpkg/status";
 /// Where this image's own package databases are, links followed.
 pub(crate) struct Databases {
     dpkg_directory: String,
+    dpkg_lists: String,
     dpkg_status: Option<String>,
     apk: Vec<String>,
 }
@@ -21,12 +22,21 @@ impl Databases {
     /// Finds them in the squashed stack.
     pub(crate) fn of(stack: &Stack<'_>) -> Self {
         let directory = stack.resolve_parent(DPKG_STATUS).unwrap_or_default();
+        let list = format!("{DPKG_DIRECTORY}/info/any.list");
+        let lists = stack.resolve_parent(&list).unwrap_or_default();
         let opened = |path: &str| stack.open(path).map(|seen| seen.path.to_string());
         Self {
             dpkg_directory: split(&directory).0.to_owned(),
+            dpkg_lists: split(&lists).0.to_owned(),
             dpkg_status: opened(DPKG_STATUS),
             apk: APK_DATABASES.iter().filter_map(|path| opened(path)).collect(),
         }
+    }
+
+    /// Whether a file at `path` may say which files a package of this image owns.
+    pub(crate) fn lists(&self, kind: PackageKind, path: &str) -> bool {
+        let beside = kind == PackageKind::Deb && split(path).0 == self.dpkg_lists;
+        beside || self.holds(kind, path)
     }
 
     /// Whether a file at `path` may say what is installed.

@@ -1,9 +1,9 @@
 //! Names in images: made plain, and resolved through symbolic links in memory. No name of an
 //! archive ever reaches a file system.
 
-use crate::limits::{LINK_HOPS_MAX, PATH_BYTES_MAX};
+use crate::image::names::{PathHash, PathMap};
+use crate::limits::{LINK_HOPS_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX};
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// The path without leading slash, empty, `.` and `..` components; `..` never leaves the root.
 /// Bytes that are no UTF-8 are written `\xNN`.
@@ -14,10 +14,14 @@ pub(crate) fn plain_path(path: &[u8]) -> Result<Cow<'_, str>, &'static str> {
     if path.contains(&0) {
         return Err("path contains NUL");
     }
-    Ok(match escaped(path) {
+    let plain = match escaped(path) {
         Cow::Borrowed(text) => plain(text),
         Cow::Owned(text) => Cow::Owned(plain(&text).into_owned()),
-    })
+    };
+    if plain.bytes().filter(|byte| *byte == b'/').count() >= PATH_DEPTH_MAX {
+        return Err("path has more components than PATH_DEPTH_MAX");
+    }
+    Ok(plain)
 }
 
 fn plain(text: &str) -> Cow<'_, str> {
@@ -75,7 +79,7 @@ pub(crate) fn escaped(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Symbolic links by path, with their raw targets.
-pub(crate) type Symlinks<'a> = HashMap<Cow<'a, str>, &'a str>;
+pub(crate) type Symlinks<'a> = PathMap<'a, &'a str>;
 
 /// The directory part and the name.
 pub(crate) fn split(path: &str) -> (&str, &str) {
@@ -86,7 +90,7 @@ pub(crate) fn split(path: &str) -> (&str, &str) {
 /// `None` when the links go round or on for longer than Linux follows them.
 pub(crate) fn resolve_parent<'p>(path: &'p str, links: &Symlinks<'_>) -> Option<Cow<'p, str>> {
     let (parent, name) = split(path);
-    if !crosses_link(parent, links) {
+    if !links.holds_on_way_to(parent) {
         return Some(Cow::Borrowed(path));
     }
     let parent = resolve(parent, links)?;
@@ -95,17 +99,20 @@ pub(crate) fn resolve_parent<'p>(path: &'p str, links: &Symlinks<'_>) -> Option<
 
 /// Resolves all components of `path`, as opening the file does.
 pub(crate) fn resolve<'p>(path: &'p str, links: &Symlinks<'_>) -> Option<Cow<'p, str>> {
-    if !crosses_link(path, links) {
+    if !links.holds_on_way_to(path) {
         return Some(Cow::Borrowed(path));
     }
     let mut hops = 0;
     let mut done = String::new();
+    // One per component of `done`, the root first.
+    let mut hashes = vec![PathHash::root()];
     let mut left: Vec<&str> = path.rsplit('/').collect();
     while let Some(component) = left.pop() {
         match component {
             "" | "." => continue,
             ".." => {
                 done.truncate(done.rfind('/').unwrap_or(0));
+                hashes.truncate(hashes.len().saturating_sub(1).max(1));
                 continue;
             }
             _ => {}
@@ -115,24 +122,27 @@ pub(crate) fn resolve<'p>(path: &'p str, links: &Symlinks<'_>) -> Option<Cow<'p,
             done.push('/');
         }
         done.push_str(component);
-        let Some(target) = links.get(done.as_str()) else { continue };
+        let hash = hashes.last().unwrap_or(&PathHash::root()).child(component);
+        let Some(target) = links.get(&done, &hash) else {
+            hashes.push(hash);
+            if done.len() > PATH_BYTES_MAX {
+                return None;
+            }
+            continue;
+        };
         hops += 1;
         if hops > LINK_HOPS_MAX {
             return None;
         }
-        done.truncate(if target.starts_with('/') { 0 } else { parent_bytes });
+        if target.starts_with('/') {
+            done.clear();
+            hashes.truncate(1);
+        } else {
+            done.truncate(parent_bytes);
+        }
         left.extend(target.rsplit('/'));
     }
-    (done.len() <= PATH_BYTES_MAX).then_some(Cow::Owned(done))
-}
-
-/// Whether `path` or one of its ancestors is a symbolic link.
-fn crosses_link(path: &str, links: &Symlinks<'_>) -> bool {
-    if links.is_empty() || path.is_empty() {
-        return false;
-    }
-    let slashes = path.match_indices('/').map(|(at, _)| &path[..at]);
-    slashes.chain([path]).any(|prefix| links.contains_key(prefix))
+    Some(Cow::Owned(done))
 }
 
 #[cfg(test)]
@@ -152,23 +162,26 @@ mod tests {
         check(b"a\xff/b", "a\\xff/b");
         assert!(plain_path(b"a\0b").is_err());
         assert!(plain_path(&[b'a'; 5000]).is_err());
+        let deep = |components: usize| plain_path("d/".repeat(components).as_bytes()).is_ok();
+        assert!(deep(PATH_DEPTH_MAX) && !deep(PATH_DEPTH_MAX + 1));
         assert!(leaves_root(b"../x") && leaves_root(b"a/../../x") && !leaves_root(b"a/../x"));
         assert!(!leaves_root(b"..x"));
     }
 
     #[test]
     fn links_are_followed_inside_the_root_only() {
-        let links: Symlinks<'_> = [
+        let mut links = Symlinks::default();
+        for (path, target) in [
             ("lib", "usr/lib"),
             ("var/lib/dpkg", "/data/../db"),
             ("up", "../../../etc"),
             ("loop", "pool"),
             ("pool", "loop"),
             ("self", "."),
-        ]
-        .into_iter()
-        .map(|(path, target)| (Cow::Borrowed(path), target))
-        .collect();
+            ("out", "deep/../../../usr/./lib"),
+        ] {
+            links.insert(Cow::Borrowed(path), target);
+        }
         let check = |path: &str, to: Option<&str>| assert_eq!(resolve(path, &links).as_deref(), to);
         check("lib/apk/db", Some("usr/lib/apk/db"));
         check("var/lib/dpkg/status", Some("db/status"));
@@ -176,6 +189,7 @@ mod tests {
         check("loop/x", None);
         check("self/self/self/lib", Some("usr/lib"));
         check("plain/path", Some("plain/path"));
+        check("out/apk", Some("usr/lib/apk"));
         assert_eq!(resolve_parent("lib", &links).as_deref(), Some("lib"));
         assert_eq!(resolve_parent("self/lib", &links).as_deref(), Some("lib"));
     }

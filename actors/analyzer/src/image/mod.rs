@@ -12,6 +12,7 @@ pub mod entries;
 pub mod layer;
 mod links;
 pub mod manifest;
+mod names;
 mod purls;
 mod stack;
 pub mod tar;

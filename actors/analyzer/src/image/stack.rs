@@ -5,11 +5,12 @@ use crate::catalogers;
 use crate::image::entries::Entry;
 use crate::image::layer::{FileFacts, LayerFacts};
 use crate::image::links::{self, Symlinks, split};
+use crate::image::names::PathMap;
 use crate::limits::LINK_HOPS_MAX;
 use kedge_artifact::image::FileKind;
 use kedge_artifact::problem::Problem;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Layer and row of an entry.
@@ -33,20 +34,29 @@ pub(crate) struct Stack<'a> {
     /// Hard links to the entry whose content they share.
     aliases: HashMap<Place, Place>,
     problems: Vec<Problem>,
+    going_on: &'a dyn Fn() -> bool,
 }
 
+/// Entries between two looks at whether the result is still wanted.
+const ENTRIES_BETWEEN_LOOKS: usize = 1024;
+
 impl<'a> Stack<'a> {
-    /// Applies the layers one over the other, lowest first.
-    pub(crate) fn build(layers: &'a [Arc<LayerFacts>]) -> Self {
+    /// Applies the layers one over the other, lowest first. When `going_on` says no, the rest is
+    /// left out and the stack is good for nothing.
+    pub(crate) fn build(layers: &'a [Arc<LayerFacts>], going_on: &'a dyn Fn() -> bool) -> Self {
         let mut stack = Self {
             layers,
             visible: Vec::new(),
-            links: Symlinks::new(),
+            links: Symlinks::default(),
             facts: HashMap::new(),
             aliases: HashMap::new(),
             problems: Vec::new(),
+            going_on,
         };
         for (index, layer) in layers.iter().enumerate() {
+            if !going_on() {
+                break;
+            }
             let index = u16::try_from(index).expect("bounded by LAYERS_MAX");
             for facts in &layer.found {
                 stack.facts.insert((index, facts.row), facts);
@@ -86,42 +96,46 @@ impl<'a> Stack<'a> {
         self.layers[place.0 as usize].entries.get(place.1)
     }
 
+    /// The entry whose content a place shows, hard links followed.
+    pub(crate) fn content(&self, place: Place) -> Place {
+        self.aliases.get(&place).copied().unwrap_or(place)
+    }
+
     /// What was found in the content at a place, hard links followed.
     pub(crate) fn facts(&self, place: Place) -> Option<&'a FileFacts> {
-        let place = self.aliases.get(&place).copied().unwrap_or(place);
-        self.facts.get(&place).copied()
+        self.facts.get(&self.content(place)).copied()
     }
 
     fn apply(&mut self, index: u16, layer: &'a LayerFacts) {
         let mut hidden = Hidden::default();
         for path in &layer.whiteouts {
             if let Some(path) = links::resolve_parent(path, &self.links) {
-                hidden.paths.insert(path.into_owned());
+                hidden.paths.insert(path.into_owned().into(), ());
             }
         }
         for path in &layer.opaque {
             if let Some(path) = links::resolve(path, &self.links) {
-                hidden.below.insert(path.into_owned());
+                hidden.below.insert(path.into_owned().into(), ());
             }
         }
         self.overlay_links(layer, &hidden);
         let upper = self.placed(index, layer);
         let lower = std::mem::take(&mut self.visible);
         self.visible = merge(lower, upper, &mut hidden, self.layers);
-        self.links = self
-            .visible
-            .iter()
-            .filter_map(|visible| {
-                let entry = self.entry(visible.place);
-                (entry.kind == FileKind::Symlink).then(|| (visible.path.clone(), entry.link))
-            })
-            .collect();
+        let mut links = Symlinks::default();
+        for visible in &self.visible {
+            let entry = self.entry(visible.place);
+            if entry.kind == FileKind::Symlink {
+                links.insert(visible.path.clone(), entry.link);
+            }
+        }
+        self.links = links;
         self.alias_hard_links(index, layer);
     }
 
     /// The links that are in force while this layer is unpacked.
     fn overlay_links(&mut self, layer: &'a LayerFacts, hidden: &Hidden) {
-        self.links.retain(|path, _| !hidden.paths.contains(path.as_ref()));
+        self.links.retain(|path| !hidden.hides(path));
         for entry in layer.entries.iter() {
             if entry.kind == FileKind::Symlink {
                 self.links.insert(Cow::Borrowed(entry.path), entry.link);
@@ -137,6 +151,9 @@ impl<'a> Stack<'a> {
         let mut moved = false;
         let mut unmoved_parent: Option<&str> = None;
         for (row, entry) in layer.entries.iter().enumerate() {
+            if row % ENTRIES_BETWEEN_LOOKS == 0 && !(self.going_on)() {
+                break;
+            }
             let place = (index, row as u32);
             let (parent, _) = split(entry.path);
             if unmoved_parent == Some(parent) {
@@ -191,6 +208,9 @@ impl<'a> Stack<'a> {
         for (row, entry) in layer.entries.iter().enumerate() {
             if entry.kind != FileKind::Hardlink {
                 continue;
+            }
+            if row % ENTRIES_BETWEEN_LOOKS == 0 && !(self.going_on)() {
+                break;
             }
             let place = (index, row as u32);
             match self.content_of(entry.link) {
@@ -253,9 +273,9 @@ fn find<'v, 'a>(visible: &'v [Visible<'a>], path: &str) -> Option<&'v Visible<'a
 #[derive(Default)]
 struct Hidden {
     /// Paths deleted with all below them.
-    paths: HashSet<String>,
-    /// Directories that stay and lose their lower content.
-    below: HashSet<String>,
+    paths: PathMap<'static, ()>,
+    /// What stays and loses its lower content.
+    below: PathMap<'static, ()>,
 }
 
 impl Hidden {
@@ -263,12 +283,30 @@ impl Hidden {
         self.paths.is_empty() && self.below.is_empty()
     }
 
-    /// Whether anything below `directory` is hidden.
+    /// Whether what is right below `directory` is hidden.
     fn hides_below(&self, directory: &str) -> bool {
-        let hides = |prefix: &str| self.paths.contains(prefix) || self.below.contains(prefix);
-        let slashes = directory.match_indices('/').map(|(at, _)| &directory[..at]);
-        slashes.chain([directory]).any(hides) || self.below.contains("")
+        self.paths.holds_on_way_to(directory)
+            || self.below.holds_on_way_to(directory)
+            || self.below.contains("")
     }
+
+    /// Whether the lower entry at `path` is hidden.
+    fn hides(&self, path: &str) -> bool {
+        self.paths.contains(path) || self.hides_below(split(path).0)
+    }
+}
+
+/// Whether anything of the sorted `visible` is below `path`.
+fn holds_children(visible: &[Visible<'_>], path: &str) -> bool {
+    // `path` followed by a slash sorts right before what is below it.
+    let below = |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    let order = |other: &[u8]| {
+        let shared = other.len().min(path.len());
+        let begun = other[..shared].cmp(&path.as_bytes()[..shared]);
+        begun.then_with(|| other.get(shared).cmp(&Some(&b'/')))
+    };
+    let first = visible.partition_point(|visible| order(visible.path.as_bytes()).is_lt());
+    visible.get(first).is_some_and(|visible| below(&visible.path))
 }
 
 /// Lays the sorted `upper` over the sorted `lower`.
@@ -283,6 +321,13 @@ fn merge<'a>(
     }
     let kind =
         |visible: &Visible<'_>| layers[visible.place.0 as usize].entries.get(visible.place.1).kind;
+    // A directory that becomes anything else loses what was in it, whether or not a lower layer
+    // has an entry for the directory itself.
+    for new in upper.iter().filter(|new| kind(new) != FileKind::Directory) {
+        if holds_children(&lower, &new.path) {
+            hidden.below.insert(new.path.to_string().into(), ());
+        }
+    }
     let mut out = Vec::with_capacity(lower.len() + upper.len());
     let mut upper = upper.into_iter().peekable();
     let mut last_parent: Option<(String, bool)> = None;
@@ -291,12 +336,6 @@ fn merge<'a>(
             out.push(new);
         }
         if let Some(new) = upper.next_if(|new| new.path == old.path) {
-            // A directory that becomes anything else loses what was in it. Its content sorts
-            // after it, so it is still to come here.
-            if kind(&old) == FileKind::Directory && kind(&new) != FileKind::Directory {
-                hidden.below.insert(old.path.to_string());
-                last_parent = None;
-            }
             out.push(new);
             continue;
         }
@@ -313,7 +352,7 @@ fn merge<'a>(
                 hides
             }
         };
-        if !below_hidden && !hidden.paths.contains(old.path.as_ref()) {
+        if !below_hidden && !hidden.paths.contains(&old.path) {
             out.push(old);
         }
     }

@@ -6,7 +6,7 @@ use crate::image::databases::{APK_DATABASES, DPKG_STATUS, Databases};
 use crate::image::layer::LayerFacts;
 use crate::image::purls::os_purl;
 use crate::image::stack::{Place, Stack, Visible};
-use crate::limits::{LAYERS_MAX, LICENSES_MAX, LOCATIONS_MAX, PROBLEMS_MAX};
+use crate::limits::{LAYERS_MAX, LICENSES_MAX, LOCATIONS_MAX, PATH_BYTES_MAX, PROBLEMS_MAX};
 use kedge_artifact::digest::Digest;
 use kedge_artifact::distro::Distro;
 use kedge_artifact::image::{FileEntry, FileKind, Layer, Platform};
@@ -57,6 +57,9 @@ pub enum SquashError {
     /// More layers than any runtime mounts.
     #[error("image has {0} layers, over the limit LAYERS_MAX of {LAYERS_MAX}")]
     Layers(usize),
+    /// The caller does not want the result any more.
+    #[error("the squash was stopped")]
+    Stopped,
 }
 
 /// Joins the layers, lowest first, into one result. The same layers give the same bytes on every
@@ -69,14 +72,31 @@ pub fn squash(
     layers: &[Arc<LayerFacts>],
     options: &SquashOptions,
 ) -> Result<Analysis, SquashError> {
+    squash_while(image, layers, options, &|| true)
+}
+
+/// As [`squash`], and gives up soon after `going_on` begins to say no.
+///
+/// # Errors
+/// As [`squash`]; [`SquashError::Stopped`] when it gave up.
+pub fn squash_while(
+    image: &ImageInfo,
+    layers: &[Arc<LayerFacts>],
+    options: &SquashOptions,
+    going_on: &dyn Fn() -> bool,
+) -> Result<Analysis, SquashError> {
     if layers.len() > LAYERS_MAX {
         return Err(SquashError::Layers(layers.len()));
     }
-    let mut squash = Squash { stack: Stack::build(layers), layers, problems: Vec::new() };
+    let going = || if going_on() { Ok(()) } else { Err(SquashError::Stopped) };
+    let stack = Stack::build(layers, going_on);
+    going()?;
+    let mut squash = Squash { stack, layers, problems: Vec::new() };
     squash.problems = squash.stack.take_problems();
     squash.keep_layer_problems();
     let distro = squash.distro();
-    let packages = squash.packages(distro.as_ref());
+    let packages = squash.packages(distro.as_ref(), going_on);
+    going()?;
     squash.state_gaps(&packages);
     let files = if options.files { squash.files() } else { Vec::new() };
     let sbom = Sbom {
@@ -113,7 +133,7 @@ struct Sighting {
     path: String,
 }
 
-/// (kind, name, version, architecture, id of the owner).
+/// (kind, name, version, architecture, id of the owner and where a crate is from).
 type Key = (PackageKind, String, String, String, String);
 
 impl<'a> Squash<'a> {
@@ -151,8 +171,10 @@ impl<'a> Squash<'a> {
         })
     }
 
-    fn packages(&mut self, distro: Option<&Distro>) -> Vec<Package> {
-        let (os, others) = self.sightings();
+    /// Incomplete when `going_on` says no.
+    fn packages(&mut self, distro: Option<&Distro>, going_on: &dyn Fn() -> bool) -> Vec<Package> {
+        let databases = Databases::of(&self.stack);
+        let (os, others) = self.sightings(&databases);
         let mut merged: BTreeMap<Key, Package> = BTreeMap::new();
         for mut sighting in os {
             sighting.package.purl =
@@ -162,7 +184,7 @@ impl<'a> Squash<'a> {
             }
             add(&mut merged, sighting.package, None);
         }
-        let owners = self.owners(&merged, &others);
+        let owners = self.owners(&merged, &others, &databases, going_on);
         for sighting in others {
             let owner = owners.get(&sighting.path).cloned();
             add(&mut merged, sighting.package, owner);
@@ -194,10 +216,9 @@ impl<'a> Squash<'a> {
     }
 
     /// All packages of visible files: those of package managers first, then the rest.
-    fn sightings(&mut self) -> (Vec<Sighting>, Vec<Sighting>) {
+    fn sightings(&mut self, databases: &Databases) -> (Vec<Sighting>, Vec<Sighting>) {
         let mut os = Vec::new();
         let mut others = Vec::new();
-        let databases = Databases::of(&self.stack);
         let mut elsewhere = Vec::new();
         for visible in self.stack.visible() {
             let Some(facts) = self.stack.facts(visible.place) else { continue };
@@ -237,8 +258,9 @@ impl<'a> Squash<'a> {
         (os, others)
     }
 
-    /// A hard link beside a visible target adds a name and no program. For metadata files each
-    /// name is a place of its own, as in package stores that link every file.
+    /// A hard link beside a visible target adds a name and no program, unless a later layer put
+    /// something else in the target's place. For metadata files each name is a place of its own,
+    /// as in package stores that link every file.
     fn is_second_name(&self, visible: &Visible<'_>) -> bool {
         let entry = self.stack.entry(visible.place);
         if entry.kind != FileKind::Hardlink {
@@ -248,7 +270,9 @@ impl<'a> Squash<'a> {
             catalogers::select(entry.path, entry.mode, 1),
             Some(catalogers::Selected::Binary) | None
         );
-        binary && self.stack.open(entry.link).is_some()
+        let content = self.stack.content(visible.place);
+        let target = self.stack.open(entry.link);
+        binary && target.is_some_and(|target| self.stack.content(target.place) == content)
     }
 
     /// The path under which the cataloger saw the content of an entry.
@@ -296,6 +320,8 @@ impl<'a> Squash<'a> {
         &self,
         os: &BTreeMap<Key, Package>,
         others: &[Sighting],
+        databases: &Databases,
+        going_on: &dyn Fn() -> bool,
     ) -> HashMap<String, PackageId> {
         let evidence: HashSet<&str> = others.iter().map(|seen| seen.path.as_str()).collect();
         let mut ids: HashMap<(PackageKind, &str, &str), &PackageId> = HashMap::new();
@@ -310,7 +336,13 @@ impl<'a> Squash<'a> {
         }
         for visible in self.stack.visible() {
             let Some(facts) = self.stack.facts(visible.place) else { continue };
+            if !facts.found.owned.is_empty() && !going_on() {
+                break;
+            }
             for owned in &facts.found.owned {
+                if !databases.lists(owned.kind, &visible.path) {
+                    continue;
+                }
                 let id = ids.get(&(owned.kind, owned.name.as_str(), owned.architecture.as_str()));
                 let Some(id) = id else { continue };
                 for file in &owned.files {
@@ -327,6 +359,9 @@ impl<'a> Squash<'a> {
     /// link (`/usr/lib/x`).
     fn owned_evidence(&self, file: &str, evidence: &HashSet<&str>) -> Option<String> {
         let file = file.trim_start_matches('/');
+        if file.len() > PATH_BYTES_MAX {
+            return None;
+        }
         if evidence.contains(file) {
             return Some(file.to_owned());
         }
@@ -430,7 +465,12 @@ fn older<'a>(squash: &Squash<'a>, visible: &Visible<'_>) -> Vec<(Place, HashSet<
 
 fn add(merged: &mut BTreeMap<Key, Package>, mut package: Package, owner: Option<PackageId>) {
     let arch = package.architecture.clone().unwrap_or_default();
-    let owner_text = owner.as_ref().map(|id| id.0.clone()).unwrap_or_default();
+    let mut owner_text = owner.as_ref().map(|id| id.0.clone()).unwrap_or_default();
+    // A crate of crates.io and one of the same name from elsewhere are two packages.
+    if let (PackageKind::Rust, Some(origin)) = (package.kind, &package.origin) {
+        owner_text.push('@');
+        owner_text.push_str(origin);
+    }
     package.id =
         PackageId::derive(package.kind, &package.name, &package.version, &arch, &owner_text);
     package.owned_by = owner;

@@ -1,8 +1,10 @@
 //! Several layers: whiteouts, opaque directories, links, ownership, distributions.
 
-use crate::support::{DEBIAN, codes, deb, image, module, names, paths, squashed, tar};
-use kedge_analyzer::image::tree::{SquashOptions, squash};
+use crate::support::{DEBIAN, Raw, codes, deb, image, module, names, paths, squashed, tar};
+use kedge_analyzer::image::layer::LayerFacts;
+use kedge_analyzer::image::tree::{SquashError, SquashOptions, squash, squash_while};
 use kedge_artifact::image::FileKind;
+use std::sync::Arc;
 
 const STATUS: &str = "var/lib/dpkg/status";
 
@@ -247,4 +249,97 @@ fn empty_images_and_too_many_layers() {
     let layers = vec![empty; 513];
     let error = squash(&image(), &layers, &SquashOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "image has 513 layers, over the limit LAYERS_MAX of 512");
+}
+
+#[test]
+fn links_below_a_deleted_directory_are_gone_for_the_layer_that_deletes_it() {
+    for opaque in [false, true] {
+        let (mut low, mut high) = (tar(), tar());
+        low.symlink("d/l", "/elsewhere").dir("elsewhere");
+        high.file("d/l/package.json", module("new", "1.0.0"));
+        let high = if opaque { high.opaque("d") } else { high.whiteout("d") };
+        let analysis = squashed(&[&low, high]);
+        assert_eq!(analysis.sbom.packages[0].locations[0].path, "/d/l/package.json");
+    }
+}
+
+#[test]
+fn a_file_hides_a_directory_that_has_no_entry_of_its_own() {
+    let (mut low, mut high) = (tar(), tar());
+    low.file("d/package.json", module("gone", "1.0.0")).file("d-e/package.json", module("e", "1"));
+    low.file("d.e", b"").file("d0", b"").file("c/d/x", b"");
+    high.file("d", b"").file("c", b"");
+    let analysis = squashed(&[&low, &high]);
+    assert_eq!(names(&analysis), ["npm e 1"]);
+    assert_eq!(paths(&analysis), ["/c", "/d", "/d-e/package.json", "/d.e", "/d0"]);
+}
+
+#[test]
+fn deep_names_cost_in_proportion_to_their_length() {
+    let mut layer = tar();
+    let deep = "d/".repeat(509);
+    layer.symlink("l", "usr");
+    for index in 0..50 {
+        layer.file(&format!("{deep}{index}/x"), b"").file(&format!("l/{index}"), b"");
+    }
+    layer.file(&format!("{deep}d/d/d/too-deep"), b"");
+    let analysis = squashed(&[&layer]);
+    assert_eq!(analysis.files.len(), 101);
+    assert_eq!(codes(&analysis), ["entry_skipped", "no_os_packages"]);
+    assert!(analysis.sbom.problems[0].message.contains("PATH_DEPTH_MAX"));
+}
+
+#[test]
+fn a_squash_that_nobody_waits_for_stops() {
+    let mut layer = tar();
+    layer.file("etc/os-release", DEBIAN).file(STATUS, deb("bash", "1"));
+    let layers = [layer.facts(), layer.facts()];
+    for looks in 0..3_u32 {
+        let left = std::cell::Cell::new(looks);
+        let going_on = || left.replace(left.get().saturating_sub(1)) > 0;
+        let error = squash_while(&image(), &layers, &SquashOptions::default(), &going_on);
+        assert_eq!(error, Err(SquashError::Stopped), "after {looks} looks");
+    }
+}
+
+#[test]
+fn file_lists_of_other_roots_own_nothing_here() {
+    let mut layer = tar();
+    layer.file(STATUS, deb("node-a", "1-1") + &deb("node-b", "1-1"));
+    let list = "/usr/share/nodejs/a/package.json\n/one\n/two\n/three\n";
+    layer.file("srv/chroot/var/lib/dpkg/info/node-b.list", list);
+    layer.file("srv/chroot/var/lib/dpkg/info/node-a.list", list);
+    layer.file("usr/share/nodejs/a/package.json", module("a", "1.0.0"));
+    let owner = |analysis: &kedge_analyzer::image::tree::Analysis| {
+        let id = analysis.sbom.packages.iter().find(|p| p.name == "a").unwrap().owned_by.clone()?;
+        let owner = analysis.sbom.packages.iter().find(|p| p.id == id).unwrap();
+        Some(owner.name.clone())
+    };
+    assert_eq!(owner(&squashed(&[&layer])), None);
+    // The shorter list of this root is not mistaken for a repeat of the longer foreign one.
+    layer.file("var/lib/dpkg/info/node-a.list", "/usr/share/nodejs/a/package.json\n");
+    assert_eq!(owner(&squashed(&[&layer])).as_deref(), Some("node-a"));
+}
+
+#[test]
+fn a_hard_link_to_a_replaced_program_is_still_the_program() {
+    let (mut low, mut high) = (tar(), tar());
+    low.header(&Raw { name: b"usr/bin/a", flag: b'0', mode: 0o755, link: b"", size: 0 });
+    low.hardlink("usr/bin/b", "usr/bin/a").file("m/package.json", module("m", "1.0.0"));
+    high.file("usr/bin/a", "#!/bin/sh\n");
+    // What the scanner of executables would have found in the program.
+    let mut low = LayerFacts::clone(&low.facts());
+    let mut program = low.found[0].clone();
+    program.row = low.entries.find("usr/bin/a").unwrap();
+    program.found.packages[0].name = "program".to_owned();
+    low.found.push(program);
+    low.found.sort_by_key(|facts| facts.row);
+    let places = |layers: &[Arc<LayerFacts>]| -> Vec<String> {
+        let analysis = squash(&image(), layers, &SquashOptions::default()).unwrap();
+        let program = analysis.sbom.packages.into_iter().find(|p| p.name == "program").unwrap();
+        program.locations.into_iter().map(|location| location.path).collect()
+    };
+    let low = Arc::new(low);
+    assert_eq!(places(std::slice::from_ref(&low)), ["/usr/bin/a"]);
+    assert_eq!(places(&[low, high.facts()]), ["/usr/bin/b"]);
 }
