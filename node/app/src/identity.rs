@@ -3,6 +3,7 @@
 use crate::App;
 use crate::error::AppError;
 use crate::limits::NAME_BYTES_MAX;
+use crate::throttle::network;
 use kedge_model::account::{AccountState, User};
 use kedge_model::rejection::{Rejection, RejectionCode};
 use kedge_model::tokens::{AccountName, Caller};
@@ -66,7 +67,7 @@ impl App {
         let name: String = user.chars().take(NAME_BYTES_MAX + 1).collect();
         let found: Option<User> = self.handle().read(|view| query::account::user(view, &name))?;
         let stored = found.as_ref().map(|user| user.password_hash.as_str());
-        self.inner.passwords.check(&name, password, stored, source).await?;
+        self.inner.passwords.check(&name, password, stored, source.map(network)).await?;
         let user = found.ok_or(AppError::Unauthenticated)?;
         let account = self.handle().read(|view| query::account::get(view, &user.account))?;
         if account.is_none_or(|account| account.state != AccountState::Enabled) {

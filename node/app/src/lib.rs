@@ -56,6 +56,9 @@ pub struct App {
     inner: Arc<Inner>,
 }
 
+/// The last counts and when they were made.
+type Counted = Option<(Instant, Arc<Statistics>)>;
+
 struct Inner {
     system: System,
     options: Options,
@@ -63,7 +66,7 @@ struct Inner {
     passwords: Passwords,
     draining: AtomicBool,
     /// Held by whoever counts.
-    counted: Arc<Mutex<Option<(Instant, Arc<Statistics>)>>>,
+    counted: Arc<Mutex<Counted>>,
     uploads: Arc<Semaphore>,
     lists: Arc<Semaphore>,
 }

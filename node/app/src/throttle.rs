@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -23,6 +23,18 @@ use tokio::time::Instant;
 
 /// Where a login comes from, when the face knows.
 pub(crate) type Source = Option<IpAddr>;
+
+/// The part of an address that one who guesses cannot change at will: of IPv6 the first 64 bits,
+/// because a single machine is given all addresses behind them (RFC 4291, section 2.5.4).
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let host = u128::from(u64::MAX);
+            Ipv6Addr::from_bits(address.to_bits() & !host).into()
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Count {
@@ -316,6 +328,17 @@ mod tests {
         let tables = throttle.tables();
         assert!(tables.pairs.0.is_empty() && tables.sources.0.is_empty());
         assert!(tables.waiting.0.is_empty());
+    }
+
+    #[test]
+    fn all_addresses_of_one_machine_are_one_source() {
+        let same = |one: &str, other: &str| {
+            network(one.parse().unwrap()) == network(other.parse().unwrap())
+        };
+        assert!(same("2001:db8:0:1::1", "2001:db8:0:1:ffff::"));
+        assert!(!same("2001:db8:0:1::1", "2001:db8:0:2::1"));
+        assert!(same("::ffff:10.0.0.1", "10.0.0.1"));
+        assert!(!same("10.0.0.1", "10.0.0.2"));
     }
 
     #[test]
