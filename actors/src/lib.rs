@@ -1,7 +1,7 @@
 //! Verbs: how the engines are run. Supervision, leases, retries, time.
 //!
 //! An actor is a pair: a pure crate under `actors/` says what is computed, a file here says how
-//! it is run. [`system::start`] brings the tree up; [`system::System`] is what the rest of the
+//! it is run. [`system::System::start`] brings the tree up; [`system::System`] is what the rest of the
 //! node holds. Only this crate names ractor.
 
 pub mod access;

@@ -26,12 +26,15 @@ use kedge_artifact::reference::Reference;
 use kedge_artifact::sbom::Sbom;
 use kedge_artifact::time::Timestamp;
 use kedge_cluster::Handle;
+use kedge_model::command::Command;
 use kedge_model::evaluation::Evaluation;
 use kedge_model::feed::FeedState;
-use kedge_model::image::Image;
+use kedge_model::image::{Failure, Image};
 use kedge_model::registry::Registry;
 use kedge_model::tokens::{AccountName, Caller, NodeId};
 use kedge_registry::{Client, Network};
+use kedge_state::row::StateError;
+use kedge_state::{query, schedule};
 use ractor::{Actor, ActorRef};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -124,6 +127,7 @@ impl System {
             cache,
             options,
         });
+        take_back(&shared).await;
         let results = Arc::new(Results::new(Arc::clone(&shared)));
         let matcher = Arc::new(Matcher::new(Arc::clone(&shared)));
         let (r, m) = (Arc::clone(&results), Arc::clone(&matcher));
@@ -162,6 +166,39 @@ impl System {
         let tree = self.inner.supervisor.get_cell();
         tree.stop_children_and_wait(None, Some(patience)).await;
         let _ = tree.stop_and_wait(None, Some(patience)).await;
+    }
+}
+
+/// Jobs that this node held when it died: nobody works on them any more, so they need not wait for
+/// their leases to run out. It counts as an attempt, since the job may be what killed the node.
+async fn take_back(shared: &Shared) {
+    let held = shared.handle.read(|view| {
+        let mut held = Vec::new();
+        for id in schedule::expired(view, Timestamp(i64::MAX), usize::MAX)? {
+            held.extend(query::job::get(view, id)?);
+        }
+        Ok::<_, StateError>(held)
+    });
+    let held = match held {
+        Ok(held) => held,
+        Err(error) => {
+            tracing::error!(%error, "cannot read the leases; they will run out by themselves");
+            return;
+        }
+    };
+    let ours = held
+        .into_iter()
+        .filter(|job| job.lease.as_ref().is_some_and(|lease| lease.node == shared.node));
+    for job in ours {
+        let failure = Failure {
+            code: "node_restarted".into(),
+            message: "the node stopped without warning while it held the job".into(),
+        };
+        let taken = Command::FailJob { job: job.id, epoch: job.epoch, failure, transient: true };
+        match shared.propose(taken).await {
+            Ok(_) => tracing::info!(job = job.id.0, "took back a job of the last run"),
+            Err(error) => tracing::warn!(job = job.id.0, %error, "cannot take back a job"),
+        }
     }
 }
 

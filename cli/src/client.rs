@@ -216,6 +216,9 @@ impl Client {
             }
             Exit::Auth => failure.hint("another user or --account may be permitted"),
             Exit::Unavailable => failure.hint("the node is busy or starting; try again"),
+            Exit::Error if failure.message.contains("egress rules") => failure.hint(
+                "a registry on a private address must be added first: kedgectl registry add HOST[:PORT]",
+            ),
             Exit::Ok
             | Exit::Error
             | Exit::GateFailed

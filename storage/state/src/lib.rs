@@ -4,7 +4,7 @@
 //! so the same log gives the same bytes on every peer. It must not read a clock, draw a random
 //! number, look at the environment or iterate over anything unordered.
 //!
-//! [`apply`] is called by the consensus layer alone; [`query`] by whoever has a view.
+//! [`apply()`] is called by the consensus layer alone; [`query`] by whoever has a view.
 
 pub mod access;
 pub mod apply;

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Pause between two looks at an image: it doubles from the first to the last.
-const POLL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
