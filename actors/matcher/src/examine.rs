@@ -12,7 +12,7 @@ use kedge_artifact::problem::Problem;
 
 use crate::MatchOptions;
 use crate::ids::{self, Ids};
-use crate::limits::{NAMES_CACHED_MAX, ROWS_MAX, ROWS_PER_NAME_MAX};
+use crate::limits::{NAMES_CACHED_MAX, ROWS_CACHED_MAX, ROWS_MAX, ROWS_PER_NAME_MAX};
 use crate::matchers::{Lookup, Role, place};
 use crate::row::{self, Place, Undecided};
 
@@ -60,8 +60,9 @@ pub(crate) struct Examiner<'a> {
     source: &'a dyn AdvisorySource,
     options: kedge_version::Options,
     cache: BTreeMap<(Scope, String), Rc<Vec<Candidate>>>,
-    /// Rows that may still be compared.
-    rows_left: usize,
+    rows_cached: usize,
+    /// Rows that may still be compared; `None` once that was not enough.
+    rows_left: Option<usize>,
     /// A set: one bad row is met by every package of its name.
     pub(crate) problems: BTreeSet<Problem>,
 }
@@ -70,7 +71,7 @@ impl<'a> Examiner<'a> {
     pub(crate) fn new(source: &'a dyn AdvisorySource, options: &MatchOptions) -> Self {
         let options = kedge_version::Options { rpm_epoch: options.rpm_epoch };
         let (cache, problems) = (BTreeMap::new(), BTreeSet::new());
-        Self { source, options, cache, rows_left: ROWS_MAX, problems }
+        Self { source, options, cache, rows_cached: 0, rows_left: Some(ROWS_MAX), problems }
     }
 
     pub(crate) fn examine(&mut self, package: &Package, lookups: Vec<Lookup>) -> Examined {
@@ -79,6 +80,10 @@ impl<'a> Examiner<'a> {
         let mut known = Ids::new();
         let mut disclosed = Examined::default();
         for lookup in lookups {
+            // Nothing more is read for nothing.
+            if self.rows_left.is_none() {
+                break;
+            }
             let rows = self.rows(&lookup);
             if !self.affords(rows.len()) {
                 break;
@@ -114,16 +119,15 @@ impl<'a> Examiner<'a> {
     /// Takes rows from what may be compared for one SBOM; false, with a problem, when too few are
     /// left.
     fn affords(&mut self, rows: usize) -> bool {
-        let left = self.rows_left.checked_sub(rows);
-        self.rows_left = left.unwrap_or(0);
-        if left.is_none() {
+        self.rows_left = self.rows_left.and_then(|left| left.checked_sub(rows));
+        if self.rows_left.is_none() {
             let message = format!(
                 "more rows to compare than the limit ROWS_MAX ({ROWS_MAX}): the packages that were \
                  left were not matched"
             );
             self.problems.insert(Problem::error("advisory_rows_truncated", "", message));
         }
-        left.is_some()
+        self.rows_left.is_some()
     }
 
     fn rows(&mut self, lookup: &Lookup) -> Rc<Vec<Candidate>> {
@@ -148,9 +152,13 @@ impl<'a> Examiner<'a> {
             self.problems.insert(Problem::error("advisory_rows_truncated", place(), message));
             rows.truncate(ROWS_PER_NAME_MAX);
         }
-        if self.cache.len() >= NAMES_CACHED_MAX {
+        // Names without rows cost nothing and are no reason to forget a busy one.
+        let too_many = !rows.is_empty() && self.rows_cached + rows.len() > ROWS_CACHED_MAX;
+        if self.cache.len() >= NAMES_CACHED_MAX || too_many {
             self.cache.clear();
+            self.rows_cached = 0;
         }
+        self.rows_cached += rows.len();
         let rows = Rc::new(rows);
         self.cache.insert(key, Rc::clone(&rows));
         rows

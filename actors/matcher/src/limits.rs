@@ -26,3 +26,6 @@ pub const SEVERITY_LOOKUPS_MAX: usize = 10_000;
 /// How many looked-up names are remembered while one SBOM is matched. Binaries of one source
 /// package come in groups, so a few thousand catch nearly all repeats.
 pub const NAMES_CACHED_MAX: usize = 4_096;
+
+/// How many of their rows are remembered (some 4 KiB each): a few of the busiest sources.
+pub const ROWS_CACHED_MAX: usize = 50_000;

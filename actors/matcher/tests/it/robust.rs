@@ -92,7 +92,6 @@ fn compared_rows_are_cut_at_the_limit_and_say_so() {
         let sbom = sbom(distro("debian", "12"), packages(count));
         find_matches(&sbom, &flood, &MatchOptions::default())
     };
-    assert!(run(count).problems.is_empty());
     let result = run(count + 1);
     assert_eq!(codes(&result), ["advisory_rows_truncated"]);
     assert!(result.problems[0].message.contains("ROWS_MAX"));
