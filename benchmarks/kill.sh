@@ -126,16 +126,21 @@ packages=$(sbom_hash "$digest")
 check_acknowledged
 stop_process "$node_pid" TERM
 
-# How long is an analysis as the rounds will see it: after a restart, with nothing cached?
-up calibration
-started=$(now)
-expect "digest" "$digest" "$(add_image true)"
-analyses=2
-finished "$digest" >/dev/null
-analysis_s=$(calc "$(now) - $started")
-check_acknowledged
+# How long is an analysis as the rounds will see it: after a restart, with nothing cached? The
+# shortest of three, because another load on the machine only makes it longer.
+analysis_s=
+for calibration in 1 2 3; do
+  up "calibration-$calibration"
+  started=$(now)
+  expect "digest" "$digest" "$(add_image true)"
+  analyses=$((analyses + 1))
+  finished "$digest" >/dev/null
+  took=$(calc "$(now) - $started")
+  [ -n "$analysis_s" ] && [ "$(calc "$analysis_s <= $took")" = 1 ] || analysis_s=$took
+  check_acknowledged
+  stop_process "$node_pid" TERM
+done
 echo "seed $seed; an undisturbed analysis takes $analysis_s s; $(uname -m), $(nproc) cores" | say
-stop_process "$node_pid" TERM
 up restarted
 
 first_kib=0 hits=0
@@ -179,7 +184,7 @@ mkdir -p "$benchmarks/results"
   echo
   echo "Made by \`benchmarks/kill.sh\` on the image \`$(basename "$layout")\`, $("$KEDGE" --version)."
   echo "\"attempts 2\" means that the kill hit the running analysis, \"attempts 1\" that it came before"
-  echo "or after. A lease of 15 s must run out before the job is tried again."
+  echo "or after. A node takes its own interrupted jobs back when it starts."
   echo
   echo '```text'
   cat "$work/report"
