@@ -136,7 +136,7 @@ for calibration in 1 2 3; do
   analyses=$((analyses + 1))
   finished "$digest" >/dev/null
   took=$(calc "$(now) - $started")
-  [ -n "$analysis_s" ] && [ "$(calc "$analysis_s <= $took")" = 1 ] || analysis_s=$took
+  [ -n "$analysis_s" ] && [ "$(calc "$analysis_s <= $took")" = 1.000 ] || analysis_s=$took
   check_acknowledged
   stop_process "$node_pid" TERM
 done

@@ -23,8 +23,9 @@ pub const RATIO_FLOOR_BYTES: u64 = 2 << 30;
 /// Largest zstd window, as a power of two: zstd's own default bound (128 MiB).
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
-/// Entries of one layer. The largest measured image has 172,367 in all its layers.
-pub const ENTRIES_MAX: u64 = 4_000_000;
+/// Entries of one layer, whiteouts included. The largest measured image has 172,367 in all its
+/// layers; what is held of them is bounded by [`HELD_BYTES_MAX`] anyway.
+pub const ENTRIES_MAX: u64 = 2_000_000;
 
 /// Bytes of one path or link target: Linux' `PATH_MAX`. A longer one cannot exist on a disk.
 pub const PATH_BYTES_MAX: usize = 4096;
@@ -32,8 +33,13 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Components of one path. Kernels allow 2,048 in `PATH_MAX`; the deepest installed trees have 60.
 pub const PATH_DEPTH_MAX: usize = 512;
 
-/// Bytes of all paths and link targets of one layer; offsets into them are 32 bits wide.
-pub const PATH_BYTES_TOTAL_MAX: usize = 1 << 30;
+/// Bytes of all paths, link targets and whiteouts of one layer. A million files with names of 90
+/// bytes have this much; the largest measured image has 12 MB.
+pub const PATH_BYTES_TOTAL_MAX: usize = 96 << 20;
+
+/// Bytes of memory that the facts of one analysis may take, all layers and the squash together. The
+/// largest measured image takes about 80 MB.
+pub const HELD_BYTES_MAX: u64 = 256 << 20;
 
 /// Bytes of one pax or GNU long-name header, as Go's archive/tar has it.
 pub const TAR_META_BYTES_MAX: u64 = 1 << 20;
@@ -51,7 +57,7 @@ pub const LAYERS_MAX: usize = 512;
 pub const PROBLEMS_MAX: usize = 1000;
 
 /// Packages that one layer may bring. The fullest measured image has under 4,000.
-pub const PACKAGES_PER_LAYER_MAX: usize = 200_000;
+pub const PACKAGES_PER_LAYER_MAX: usize = 50_000;
 
 /// Captured files up to this size get their sha256 in the file list; hashing more would cost as
 /// much as reading the layer.
@@ -73,8 +79,18 @@ pub const OS_RELEASE_BYTES_MAX: u64 = 64 << 10;
 /// Copyright files over this size are not read; licences are taken where they are cheap.
 pub const COPYRIGHT_BYTES_MAX: u64 = 1 << 20;
 
-/// Stanzas of one package database.
-pub const STANZAS_MAX: usize = 200_000;
+/// Stanzas of one package database; all of Debian has 65,000 packages, and nobody installs it.
+pub const STANZAS_MAX: usize = 50_000;
+
+/// Fields of one stanza; each costs twenty times its shortest form. Real ones have some hundred.
+pub const STANZA_FIELDS_MAX: usize = 10_000;
+
+/// Bytes of all file names of one package database or list, [`OWNED_FILE_BYTES`] more for each.
+/// apk writes a directory once for all its files, so that a small database can name terabytes.
+pub const OWNED_BYTES_MAX: usize = 64 << 20;
+
+/// What a file name costs beside its text.
+pub const OWNED_FILE_BYTES: usize = 40;
 
 /// Bytes kept of one field of package metadata (name, version, licence, maintainer).
 pub const FIELD_BYTES_MAX: usize = 1024;

@@ -1,8 +1,9 @@
 //! The analysis of one target: each layer read once, in parallel, then squashed.
 
+use crate::bodies;
 use crate::cache::LayerCache;
 use crate::error::TargetError;
-use crate::limits::PROGRESS_STEP_BYTES;
+use crate::limits::{BODIES_BYTES_MAX, PROGRESS_STEP_BYTES};
 use crate::pipeline::{Job, join, split};
 use crate::progress::{Progress, ProgressSink};
 use crate::source::{
@@ -32,7 +33,8 @@ pub struct AnalyzeOptions {
     /// Most threads that read layers at once. About the number of cores; each holds the inflate
     /// window and the captured files of one layer.
     pub permits: NonZeroUsize,
-    /// Bounds per layer.
+    /// Bounds per layer. Each analysis has a budget of its own, of the size of `held`, and its own
+    /// gate for file bodies.
     pub limits: Limits,
     /// Whether the list of files is part of the result.
     pub files: bool,
@@ -107,7 +109,11 @@ pub async fn analyze(
     let work = Arc::new(Work {
         source,
         cache,
-        limits: options.limits.clone(),
+        limits: Limits {
+            held: options.limits.held.fresh(),
+            bodies: bodies::gate(BODIES_BYTES_MAX),
+            ..options.limits
+        },
         progress: progress.clone(),
         cancel,
         catalogers: catalogers::version(),
@@ -117,7 +123,7 @@ pub async fn analyze(
     let (known, unread) = work.look_up(&image).await?;
     let layers_cached = known.len();
     let read = work.read_all(unread, options.permits.get()).await?;
-    let layers = in_order(&image, known, read)?;
+    let layers = in_order(&image, known, read);
     progress(Progress::Squashing);
     let uncompressed_bytes = layers.iter().map(|layer| layer.tar_size).sum();
     let info = ImageInfo {
@@ -147,14 +153,22 @@ pub async fn analyze(
 
 type ByIndex = HashMap<usize, LayerFacts>;
 
+/// What makes two layers of an image one to read. All three count: a descriptor that lies about
+/// any of them is read and found out.
+type Identity = (Option<Digest>, Option<Digest>, u64);
+
+const fn identity(layer: &LayerSource) -> Identity {
+    (layer.diff_id, layer.blob, layer.size)
+}
+
 /// The facts of each layer, lowest first; a layer that occurs again has those of its first place.
 fn in_order(
     image: &Image,
     mut known: ByIndex,
     read: Vec<(usize, LayerFacts)>,
-) -> Result<Vec<Arc<LayerFacts>>, TargetError> {
+) -> Vec<Arc<LayerFacts>> {
     known.extend(read);
-    let mut shared: HashMap<Option<Digest>, Arc<LayerFacts>> = HashMap::new();
+    let mut shared: HashMap<Identity, Arc<LayerFacts>> = HashMap::new();
     let mut layers = Vec::with_capacity(image.layers.len());
     for (index, layer) in image.layers.iter().enumerate() {
         let facts = match known.remove(&index) {
@@ -167,24 +181,14 @@ fn in_order(
                 Arc::new(facts)
             }
             None => {
-                let first = shared.get(&layer.diff_id);
-                same_content(first.expect("every layer or its equal was read"), layer)
+                let first = shared.get(&identity(layer));
+                first.expect("every layer or its equal was read").clone()
             }
         };
-        shared.entry(layer.diff_id).or_insert_with(|| facts.clone());
+        shared.entry(identity(layer)).or_insert_with(|| facts.clone());
         layers.push(facts);
     }
-    Ok(layers)
-}
-
-fn same_content(first: &Arc<LayerFacts>, layer: &LayerSource) -> Arc<LayerFacts> {
-    if first.blob == layer.blob && first.blob_size == layer.size {
-        return first.clone();
-    }
-    let mut facts = LayerFacts::clone(first);
-    facts.blob = layer.blob;
-    facts.blob_size = layer.size;
-    Arc::new(facts)
+    layers
 }
 
 impl Work {
@@ -197,7 +201,7 @@ impl Work {
         let mut seen = std::collections::HashSet::new();
         for (index, layer) in image.layers.iter().enumerate() {
             // Two blobs may claim one diff id; each is read, so that neither goes unchecked.
-            if layer.diff_id.is_none() || seen.insert((layer.diff_id, layer.blob)) {
+            if layer.diff_id.is_none() || seen.insert(identity(layer)) {
                 distinct.push(Unread { index, layer: layer.clone() });
             }
         }
@@ -207,6 +211,9 @@ impl Work {
             for wanted in distinct {
                 match work.cached(&wanted.layer) {
                     Some(facts) => {
+                        let held = work.limits.held.hold_facts(&facts);
+                        let place = &wanted.layer.place;
+                        held.map_err(|error| TargetError::layer(wanted.index, place, error))?;
                         (work.progress)(Progress::LayerCached { index: wanted.index });
                         known.insert(wanted.index, facts);
                     }
@@ -214,9 +221,9 @@ impl Work {
                 }
             }
             unread.sort_by_key(|wanted| std::cmp::Reverse(wanted.layer.size));
-            (known, unread)
+            Ok((known, unread))
         });
-        looked.await.map_err(|error| panicked("the layer cache", error))
+        looked.await.map_err(|error| panicked("the layer cache", error))?
     }
 
     fn cached(&self, layer: &LayerSource) -> Option<LayerFacts> {
@@ -252,8 +259,8 @@ impl Work {
         let input = self.source.open_layer(&layer).await?;
         let facts = match input {
             LayerInput::Walk(walk) => {
-                let cancel = self.cancel.clone();
-                let walked = spawn_blocking(move || walk(&cancel)).await;
+                let (cancel, limits) = (self.cancel.clone(), self.limits.clone());
+                let walked = spawn_blocking(move || walk(&cancel, &limits)).await;
                 walked.map_err(|error| panicked(&layer.place, error))??
             }
             LayerInput::Stream(stream) => {

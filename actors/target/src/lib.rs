@@ -19,6 +19,7 @@ pub mod sources;
 pub mod spec;
 
 mod archive;
+mod bodies;
 mod document;
 mod pipeline;
 

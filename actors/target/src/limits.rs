@@ -27,3 +27,7 @@ pub const PROGRESS_STEP_BYTES: u64 = 1024 * 1024;
 
 /// Names listed in an error message.
 pub const NAMES_SHOWN_MAX: usize = 10;
+
+/// Bytes of file bodies, counted twice for what catalogers make of them, that the layers of one
+/// analysis hold at one time. One larger body is held alone.
+pub const BODIES_BYTES_MAX: u64 = 128 << 20;

@@ -4,7 +4,7 @@ use crate::error::{Cancelled, TargetError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use kedge_analyzer::image::decode::Encoding;
-use kedge_analyzer::image::layer::LayerFacts;
+use kedge_analyzer::image::layer::{LayerFacts, Limits};
 use kedge_analyzer::image::manifest::ImageConfig;
 use kedge_artifact::digest::Digest;
 use kedge_artifact::image::Platform;
@@ -69,7 +69,7 @@ pub struct LayerStream {
 }
 
 /// Reads a directory tree into facts; on a thread that may block.
-pub type Walk = Box<dyn FnOnce(&Cancel) -> Result<LayerFacts, TargetError> + Send>;
+pub type Walk = Box<dyn FnOnce(&Cancel, &Limits) -> Result<LayerFacts, TargetError> + Send>;
 
 /// How a layer's facts come about.
 pub enum LayerInput {

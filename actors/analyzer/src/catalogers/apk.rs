@@ -4,14 +4,14 @@
 //! parted by empty lines. `F:` opens a directory, `R:` is a file in it. Newer images keep the
 //! database under `usr/lib`.
 
-use crate::catalogers::text;
 use crate::catalogers::{Captured, Cataloger, Found, OwnedFiles, Want};
-use crate::limits::{PACKAGE_DATABASE_BYTES_MAX, STANZAS_MAX};
+use crate::catalogers::{lists_cut, own, text};
+use crate::limits::{OWNED_BYTES_MAX, PACKAGE_DATABASE_BYTES_MAX, STANZAS_MAX};
 use kedge_artifact::package::{Package, PackageDetails, PackageId, PackageKind, SourcePackage};
 use kedge_artifact::problem::Problem;
 
 /// The row of the table.
-pub(crate) const CATALOGER: Cataloger = Cataloger { name: "apk", version: 1, wants, catalog };
+pub(crate) const CATALOGER: Cataloger = Cataloger { name: "apk", version: 2, wants, catalog };
 
 /// Malformed stanzas told one by one; the rest is counted.
 const STANZA_PROBLEMS_MAX: usize = 50;
@@ -40,7 +40,8 @@ struct Stanza<'a> {
 }
 
 impl<'a> Stanza<'a> {
-    fn line(&mut self, number: usize, line: &'a str) {
+    /// Takes a line; `left` is the room for file names, and the answer whether there was any.
+    fn line(&mut self, number: usize, line: &'a str, left: &mut usize) -> bool {
         if !self.seen {
             self.seen = true;
             self.line = number;
@@ -48,7 +49,7 @@ impl<'a> Stanza<'a> {
         let mut chars = line.chars();
         let (Some(key), Some(':')) = (chars.next(), chars.next()) else {
             self.stray_line.get_or_insert(number);
-            return;
+            return true;
         };
         let value = chars.as_str().trim();
         match key {
@@ -60,11 +61,11 @@ impl<'a> Stanza<'a> {
             'm' => self.maintainer = value,
             'I' => self.installed_size = value.parse().ok(),
             'F' => self.directory = value,
-            'R' if self.directory.is_empty() => self.files.push(value.to_owned()),
-            'R' => self.files.push(format!("{}/{value}", self.directory)),
+            'R' => return own(&mut self.files, self.directory, value, left),
             // Checksums, dependencies, triggers, ownership and what later versions add.
             _ => {}
         }
+        true
     }
 
     fn finish(self, found: &mut Found) -> Result<(), String> {
@@ -113,6 +114,7 @@ fn catalog(file: Captured<'_>) -> Found {
     let mut stanza = Stanza::default();
     let mut bad = 0;
     let mut seen = 0;
+    let (mut left, mut has_room) = (OWNED_BYTES_MAX, true);
     let place = format!("/{}", file.path);
     let mut end = |stanza: &mut Stanza<'_>, found: &mut Found| {
         let stanza = std::mem::take(stanza);
@@ -128,7 +130,7 @@ fn catalog(file: Captured<'_>) -> Found {
     };
     for (index, line) in content.lines().enumerate() {
         if !line.trim().is_empty() {
-            stanza.line(index + 1, line);
+            has_room &= stanza.line(index + 1, line, &mut left);
             continue;
         }
         end(&mut stanza, &mut found);
@@ -140,6 +142,9 @@ fn catalog(file: Captured<'_>) -> Found {
         }
     }
     end(&mut stanza, &mut found);
+    if !has_room {
+        found.problems.push(lists_cut(file.path));
+    }
     if bad > STANZA_PROBLEMS_MAX {
         let what = format!("{} more malformed stanzas", bad - STANZA_PROBLEMS_MAX);
         found.problems.push(Problem::degraded("apk_stanza_malformed", place, what));
@@ -195,5 +200,16 @@ mod tests {
                 "line 12 in package c has no key",
             ]
         );
+    }
+
+    #[test]
+    fn a_directory_that_is_named_again_and_again_does_not_fill_the_memory() {
+        let files = OWNED_BYTES_MAX / 4000 + 1;
+        let text = format!("P:a\nV:1\nF:{}\n{}\n", "d".repeat(4000), "R:f\n".repeat(files));
+        let found = catalog(Captured { path: "lib/apk/db/installed", bytes: text.as_bytes() });
+        assert_eq!(found.packages.len(), 1);
+        assert!((1..files).contains(&found.owned[0].files.len()));
+        assert_eq!(found.problems[0].code, "file_list_cut");
+        assert!(found.problems[0].message.contains("OWNED_BYTES_MAX"));
     }
 }

@@ -5,15 +5,16 @@
 
 use crate::catalogers::text::{self, Stanza};
 use crate::catalogers::{Captured, Cataloger, Found, OwnedFiles, OwnedLicenses, Want};
+use crate::catalogers::{lists_cut, own};
 use crate::limits::{
-    COPYRIGHT_BYTES_MAX, FILE_LIST_BYTES_MAX, MANIFEST_BYTES_MAX, PACKAGE_DATABASE_BYTES_MAX,
-    STANZAS_MAX,
+    COPYRIGHT_BYTES_MAX, FILE_LIST_BYTES_MAX, MANIFEST_BYTES_MAX, OWNED_BYTES_MAX,
+    PACKAGE_DATABASE_BYTES_MAX, STANZAS_MAX,
 };
 use kedge_artifact::package::{Package, PackageDetails, PackageId, PackageKind, SourcePackage};
 use kedge_artifact::problem::Problem;
 
 /// The row of the table.
-pub(crate) const CATALOGER: Cataloger = Cataloger { name: "dpkg", version: 1, wants, catalog };
+pub(crate) const CATALOGER: Cataloger = Cataloger { name: "dpkg", version: 2, wants, catalog };
 
 /// Malformed stanzas told one by one; the rest is counted.
 const STANZA_PROBLEMS_MAX: usize = 50;
@@ -71,28 +72,35 @@ fn catalog(file: Captured<'_>) -> Found {
         Some(Part::StatusPiece) => status(&content, file.path, false, &mut found),
         Some(Part::FileList) => {
             let files = content.lines().filter_map(|line| line.strip_prefix('/'));
-            let files = files.filter(|file| *file != ".").map(str::to_owned).collect();
-            found.owned.extend(owned(name.trim_end_matches(".list"), files));
+            let files = files.filter(|file| *file != ".");
+            owned(name.trim_end_matches(".list"), files, file.path, &mut found);
         }
         Some(Part::Checksums) => {
             // 32 hex digits, two blanks, path.
             let files = content.lines().filter_map(|line| line.split_once("  "));
-            let files = files.map(|(_, path)| path.trim_start_matches('/').to_owned()).collect();
-            found.owned.extend(owned(name.trim_end_matches(".md5sums"), files));
+            let files = files.map(|(_, path)| path.trim_start_matches('/'));
+            owned(name.trim_end_matches(".md5sums"), files, file.path, &mut found);
         }
         Some(Part::Copyright) => found.licenses.extend(copyright(&content, file.path)),
     }
     found
 }
 
-/// `libc6:amd64` or `bash`.
-fn owned(stem: &str, files: Vec<String>) -> Option<OwnedFiles> {
+/// Takes a list of files; `stem` is `libc6:amd64` or `bash`.
+fn owned<'a>(stem: &str, names: impl Iterator<Item = &'a str>, path: &str, found: &mut Found) {
+    let (mut files, mut left) = (Vec::new(), OWNED_BYTES_MAX);
+    for name in names {
+        if !own(&mut files, "", name, &mut left) {
+            found.problems.push(lists_cut(path));
+            break;
+        }
+    }
     if files.is_empty() || stem.is_empty() {
-        return None;
+        return;
     }
     let (name, architecture) = stem.split_once(':').unwrap_or((stem, ""));
-    let kind = PackageKind::Deb;
-    Some(OwnedFiles { kind, name: name.to_owned(), architecture: architecture.to_owned(), files })
+    let (name, architecture) = (name.to_owned(), architecture.to_owned());
+    found.owned.push(OwnedFiles { kind: PackageKind::Deb, name, architecture, files });
 }
 
 fn status(content: &str, path: &str, is_database: bool, found: &mut Found) {

@@ -15,6 +15,7 @@ mod python;
 mod rpm;
 mod text;
 
+use crate::limits::{OWNED_FILE_BYTES, PATH_BYTES_MAX};
 use kedge_artifact::digest::Digest;
 use kedge_artifact::distro::Distro;
 use kedge_artifact::package::{Package, PackageKind};
@@ -69,6 +70,27 @@ pub struct OwnedFiles {
     pub architecture: String,
     /// Paths without leading slash.
     pub files: Vec<String>,
+}
+
+/// Adds a file name to a list while the names of one database stay in bounds; `left` starts at
+/// [`OWNED_BYTES_MAX`](crate::limits::OWNED_BYTES_MAX). `false` when there is no room.
+fn own(files: &mut Vec<String>, directory: &str, name: &str, left: &mut usize) -> bool {
+    let slash = usize::from(!directory.is_empty());
+    let bytes = directory.len() + slash + name.len();
+    match left.checked_sub(bytes + OWNED_FILE_BYTES) {
+        Some(rest) if bytes <= PATH_BYTES_MAX => *left = rest,
+        // One impossible name does not end the list.
+        Some(_) => return true,
+        None => return false,
+    }
+    files.push(if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") });
+    true
+}
+
+/// Says that [`own`] had no room.
+fn lists_cut(path: &str) -> Problem {
+    let what = "file lists take more than OWNED_BYTES_MAX, the rest is left out";
+    Problem::degraded("file_list_cut", format!("/{path}"), what)
 }
 
 /// How much of a file a cataloger needs, decided from the tar header alone.

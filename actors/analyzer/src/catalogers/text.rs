@@ -1,7 +1,7 @@
 //! Control-file text (RFC 822 style), shared by Debian, Python and others: `Key: value` lines,
 //! continuation lines that start with a blank, stanzas parted by empty lines.
 
-use crate::limits::FIELD_BYTES_MAX;
+use crate::limits::{FIELD_BYTES_MAX, STANZA_FIELDS_MAX};
 
 /// One stanza: fields in order, keys in lower case, first lines of their values. No field that is
 /// read here goes over several lines.
@@ -36,6 +36,7 @@ impl<'a> Stanza<'a> {
             return;
         }
         match line.split_once(':') {
+            _ if self.fields.len() >= STANZA_FIELDS_MAX => self.stray_lines += 1,
             Some((key, value)) if !key.is_empty() && !key.contains(char::is_whitespace) => {
                 self.fields.push((key.to_ascii_lowercase(), value.trim()));
             }

@@ -2,8 +2,9 @@
 //! catalogers. Fed by the tar reader, or by whoever walks a directory tree.
 
 use crate::catalogers::{self, Captured, Found, OwnedFiles, Selected, binary::BinaryScanner};
+use crate::image::budget::{self, Budget, Gate, Permit};
 use crate::image::entries::{Entry, EntryTable};
-use crate::image::layer::{FileFacts, LayerError, LayerFacts};
+use crate::image::layer::{FileFacts, LayerError, LayerFacts, Limits};
 use crate::image::links;
 use crate::limits::{
     FILE_HASH_BYTES_MAX, PACKAGES_PER_LAYER_MAX, PATH_BYTES_MAX, PATH_BYTES_TOTAL_MAX, PROBLEMS_MAX,
@@ -38,7 +39,7 @@ pub struct NewEntry<'a> {
 /// What becomes of the body that is coming in.
 enum Sink {
     None,
-    Whole { row: u32, cataloger: &'static catalogers::Cataloger, bytes: Vec<u8> },
+    Whole { row: u32, cataloger: &'static catalogers::Cataloger, bytes: Vec<u8>, _leave: Permit },
     Binary { row: u32, scanner: Box<BinaryScanner> },
 }
 
@@ -52,7 +53,14 @@ pub struct Collector {
     problems_dropped: usize,
     packages: usize,
     seen: u64,
+    /// Bytes of entries' and whiteouts' text.
+    text_bytes: usize,
+    text_bytes_max: usize,
     entries_max: u64,
+    held: Budget,
+    bodies: Gate,
+    /// The budget ran out where no error could be returned.
+    over: Option<LayerError>,
     sink: Sink,
 }
 
@@ -60,9 +68,9 @@ pub struct Collector {
 const CAPTURE_START_BYTES: u64 = 1 << 20;
 
 impl Collector {
-    /// Starts a layer of at most `entries_max` entries.
+    /// Starts a layer.
     #[must_use]
-    pub fn new(entries_max: u64) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         Self {
             entries: EntryTable::default(),
             whiteouts: Vec::new(),
@@ -72,7 +80,13 @@ impl Collector {
             problems_dropped: 0,
             packages: 0,
             seen: 0,
-            entries_max,
+            text_bytes: 0,
+            // Offsets into the text are 32 bits wide.
+            text_bytes_max: limits.path_bytes_max.min(PATH_BYTES_TOTAL_MAX),
+            entries_max: limits.entries_max,
+            held: limits.held.clone(),
+            bodies: limits.bodies.clone(),
+            over: None,
             sink: Sink::None,
         }
     }
@@ -84,6 +98,7 @@ impl Collector {
     /// Over a limit of the layer as a whole.
     pub fn entry(&mut self, new: &NewEntry<'_>) -> Result<bool, LayerError> {
         self.sink = Sink::None;
+        self.check()?;
         self.seen += 1;
         if self.seen > self.entries_max {
             return Err(LayerError::Limit { limit: "ENTRIES_MAX", max: self.entries_max });
@@ -99,17 +114,15 @@ impl Collector {
             let what = "path leads out of the root and was taken as inside it";
             self.problem(Problem::info("entry_outside_root", shown(new.path), what));
         }
-        if self.whiteout(&path) {
+        if self.whiteout(&path)? {
             return Ok(false);
         }
         let link = match self.link_text(new, &path) {
             Some(link) => link,
             None => return Ok(false),
         };
-        if self.entries.text_bytes() + path.len() + link.len() > PATH_BYTES_TOTAL_MAX {
-            let max = PATH_BYTES_TOTAL_MAX as u64;
-            return Err(LayerError::Limit { limit: "PATH_BYTES_TOTAL_MAX", max });
-        }
+        self.count_text(path.len() + link.len())?;
+        self.held.hold(budget::of_entry(path.len() + link.len()))?;
         let row = self.entries.push(&Entry {
             path: &path,
             link: &link,
@@ -140,23 +153,49 @@ impl Collector {
         }
     }
 
+    /// Text of entries and of whiteouts has one limit: a layer may consist of either.
+    fn count_text(&mut self, bytes: usize) -> Result<(), LayerError> {
+        self.text_bytes += bytes;
+        if self.text_bytes > self.text_bytes_max {
+            let max = self.text_bytes_max as u64;
+            return Err(LayerError::Limit { limit: "PATH_BYTES_TOTAL_MAX", max });
+        }
+        Ok(())
+    }
+
+    /// Whether a body that was taken in between went over the budget of the analysis.
+    ///
+    /// # Errors
+    /// It did.
+    pub fn check(&mut self) -> Result<(), LayerError> {
+        self.over.take().map_or(Ok(()), Err)
+    }
+
     /// Whiteouts of the OCI image-spec ("Whiteouts", "Opaque Whiteout"). Other `.wh..wh.` names
     /// are bookkeeping of aufs.
-    fn whiteout(&mut self, path: &str) -> bool {
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(hidden) = name.strip_prefix(".wh.") else { return false };
+    fn whiteout(&mut self, path: &str) -> Result<bool, LayerError> {
+        let (directory, name) = links::split(path);
+        let Some(hidden) = name.strip_prefix(".wh.") else { return Ok(false) };
         if hidden == ".wh..opq" {
+            self.count_whiteout(directory.len())?;
             self.opaque.push(directory.to_owned());
         } else if hidden.is_empty() || matches!(hidden, "." | "..") {
             let what = "whiteout names nothing";
             self.problem(Problem::degraded("entry_skipped", format!("/{path}"), what));
         } else if !hidden.starts_with(".wh.") {
+            self.count_whiteout(path.len())?;
             self.whiteouts.push(match directory {
                 "" => hidden.to_owned(),
                 directory => format!("{directory}/{hidden}"),
             });
         }
-        true
+        Ok(true)
+    }
+
+    fn count_whiteout(&mut self, bytes: usize) -> Result<(), LayerError> {
+        self.count_text(bytes)?;
+        // The squash has a copy.
+        self.held.hold(2 * budget::of_text(bytes))
     }
 
     fn select(&mut self, row: u32, path: &str, new: &NewEntry<'_>) -> bool {
@@ -169,7 +208,9 @@ impl Collector {
         match selected {
             Selected::Whole { cataloger, bytes_max } if new.size <= bytes_max => {
                 let bytes = Vec::with_capacity(new.size.min(CAPTURE_START_BYTES) as usize);
-                self.sink = Sink::Whole { row, cataloger, bytes };
+                // A cataloger needs about as much again for what it makes of the body.
+                let leave = self.bodies.pass(new.size.saturating_mul(2));
+                self.sink = Sink::Whole { row, cataloger, bytes, _leave: leave };
                 true
             }
             Selected::Whole { cataloger, bytes_max } => {
@@ -201,7 +242,7 @@ impl Collector {
     pub fn end_body(&mut self) {
         match std::mem::replace(&mut self.sink, Sink::None) {
             Sink::None => {}
-            Sink::Whole { row, cataloger, bytes } => {
+            Sink::Whole { row, cataloger, bytes, _leave } => {
                 let path = self.entries.get(row).path;
                 let found = (cataloger.catalog)(Captured { path, bytes: &bytes });
                 let small = bytes.len() <= FILE_HASH_BYTES_MAX;
@@ -233,22 +274,30 @@ impl Collector {
         self.packages += found.packages.len();
         if self.packages > PACKAGES_PER_LAYER_MAX {
             let place = format!("/{}", self.entries.get(row).path);
-            let what = format!("layer has more than {PACKAGES_PER_LAYER_MAX} packages");
+            let what = format!(
+                "layer has more than {PACKAGES_PER_LAYER_MAX} packages (PACKAGES_PER_LAYER_MAX)"
+            );
             self.problem(Problem::degraded("packages_dropped", place, what));
             self.packages -= found.packages.len();
             found.packages.clear();
         }
         if found != Found::default() || sha256.is_some() {
+            if let Err(error) = self.held.hold(budget::of_found(&found) as u64) {
+                self.over = Some(error);
+                return;
+            }
             self.found.push(FileFacts { row, sha256, found });
         }
     }
 
     /// Notes a problem of this layer.
     pub fn problem(&mut self, problem: Problem) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(problem);
-        } else {
+        if self.problems.len() >= PROBLEMS_MAX {
             self.problems_dropped += 1;
+        } else if let Err(error) = self.held.hold(budget::of_problem(&problem) as u64) {
+            self.over = Some(error);
+        } else {
+            self.problems.push(problem);
         }
     }
 

@@ -4,6 +4,7 @@
 //! runs [`crate::image::decode::decode`] on the first and [`LayerWalk`] (or [`walk`]) on the other.
 
 use crate::catalogers::Found;
+use crate::image::budget::{Budget, Gate};
 use crate::image::collect::Collector;
 use crate::image::decode::{Encoding, decode};
 use crate::image::entries::EntryTable;
@@ -27,7 +28,7 @@ pub struct Expected {
 }
 
 /// The bounds of one layer that a caller may tighten; the default is [`crate::limits`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Compressed bytes.
     pub blob_bytes_max: u64,
@@ -39,6 +40,12 @@ pub struct Limits {
     pub ratio_floor_bytes: u64,
     /// Entries.
     pub entries_max: u64,
+    /// Bytes of paths, link targets and whiteouts.
+    pub path_bytes_max: usize,
+    /// What all layers that are read with clones of this may hold together.
+    pub held: Budget,
+    /// Where leave to hold the body of a file is asked for.
+    pub bodies: Gate,
 }
 
 impl Default for Limits {
@@ -49,6 +56,9 @@ impl Default for Limits {
             ratio_max: limits::RATIO_MAX,
             ratio_floor_bytes: limits::RATIO_FLOOR_BYTES,
             entries_max: limits::ENTRIES_MAX,
+            path_bytes_max: limits::PATH_BYTES_TOTAL_MAX,
+            held: Budget::default(),
+            bodies: Gate::default(),
         }
     }
 }
@@ -273,7 +283,7 @@ impl LayerWalk {
             hasher: Sha256::new(),
             bytes: 0,
             tar: TarReader::default(),
-            collector: Collector::new(limits.entries_max),
+            collector: Collector::new(limits),
         }
     }
 
@@ -291,7 +301,7 @@ impl LayerWalk {
     ///
     /// # Errors
     /// The tar ends inside an entry, or has another digest than expected.
-    pub fn finish(self, expected_diff_id: Option<Digest>) -> Result<LayerFacts, LayerError> {
+    pub fn finish(mut self, expected_diff_id: Option<Digest>) -> Result<LayerFacts, LayerError> {
         let found = Digest::from_bytes(self.hasher.finalize().into());
         if let Some(expected) = expected_diff_id
             && expected != found
@@ -299,6 +309,7 @@ impl LayerWalk {
             return Err(LayerError::DiffId { expected, found });
         }
         self.tar.finish()?;
+        self.collector.check()?;
         let mut facts = self.collector.finish();
         facts.diff_id = Some(found);
         facts.tar_size = self.bytes;

@@ -4,6 +4,7 @@
 //! [`tar`] (tar bytes to entries), [`collect`] (entries to facts), [`layer`] (the three composed,
 //! with digests), [`tree`] (facts of all layers to one SBOM).
 
+pub mod budget;
 pub mod collect;
 mod databases;
 pub mod decode;

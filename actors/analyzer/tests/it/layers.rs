@@ -1,6 +1,7 @@
 //! One layer: encodings, digests, damage, the tar dialects.
 
-use crate::support::{Raw, expected, gzip, module, read_plain, tar};
+use crate::support::{Raw, TarBytes, expected, gzip, module, read_plain, tar};
+use kedge_analyzer::image::budget::{Budget, Gate};
 use kedge_analyzer::image::decode::{Encoding, decode};
 use kedge_analyzer::image::layer::{
     Expected, LayerError, LayerFacts, LayerWalk, Limits, read_layer, walk,
@@ -296,6 +297,81 @@ fn limits_are_named() {
     lie.header(&Raw { name: b"package.json", flag: b'0', mode: 0, link: b"", size: 1 << 50 });
     let error = read_plain(&lie.0);
     assert!(matches!(error, Err(LayerError::TarTruncated { .. })));
+}
+
+#[test]
+fn whiteouts_and_names_share_one_limit() {
+    let limits = Limits { path_bytes_max: 1000, ..Limits::default() };
+    let directory = "d".repeat(90);
+    let read =
+        |tar: &TarBytes| read_layer(&tar.end()[..], Encoding::Plain, &Expected::default(), &limits);
+    let over = |result: Result<LayerFacts, LayerError>| {
+        matches!(result, Err(LayerError::Limit { limit: "PATH_BYTES_TOTAL_MAX", max: 1000 }))
+    };
+    let (mut names, mut gone, mut opaque) = (tar(), tar(), tar());
+    for index in 0..10 {
+        names.file(&format!("{directory}/{index}"), b"");
+        gone.whiteout(&format!("{directory}/{index}"));
+        opaque.opaque(&directory);
+    }
+    for layer in [&mut names, &mut gone, &mut opaque] {
+        read(layer).unwrap();
+        assert!(over(read(layer.file(&directory, b"").file(&format!("{directory}e"), b""))));
+        layer.0.truncate(layer.0.len() - 1024);
+        assert!(over(read(layer.opaque(&directory).opaque(&directory))));
+    }
+}
+
+#[test]
+fn what_is_held_is_counted_over_layers_and_kinds_of_facts() {
+    let (mut names, mut gone, mut packages) = (tar(), tar(), tar());
+    names.file(&"n".repeat(500), b"");
+    gone.whiteout(&"w".repeat(500));
+    packages.file("m/package.json", module("m", "1.0.0"));
+    for layer in [names, gone, packages] {
+        let bytes = layer.end();
+        let read = |held: &Budget| {
+            let limits = Limits { held: held.clone(), ..Limits::default() };
+            read_layer(&bytes[..], Encoding::Plain, &Expected::default(), &limits)
+        };
+        let budget = Budget::new(3000);
+        let facts = read(&budget).unwrap();
+        let fails = |error: LayerError| {
+            assert!(matches!(error, LayerError::Limit { limit: "HELD_BYTES_MAX", max: 3000 }));
+        };
+        // More layers of the same kind, read or known, go over it.
+        let cached = budget.fresh();
+        fails((0..3).find_map(|_| read(&budget).err()).unwrap());
+        fails((0..4).find_map(|_| cached.hold_facts(&facts).err()).unwrap());
+    }
+}
+
+#[test]
+fn a_body_is_held_with_leave_and_the_leave_is_given_back() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    struct Held(Arc<AtomicU64>, u64);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.fetch_sub(self.1, SeqCst);
+        }
+    }
+    let (held, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (now, peak) = (held.clone(), most.clone());
+    let bodies = Gate::new(move |bytes| {
+        peak.fetch_max(now.fetch_add(bytes, SeqCst) + bytes, SeqCst);
+        Box::new(Held(now.clone(), bytes))
+    });
+    let limits = Limits { bodies, ..Limits::default() };
+    let mut layer = tar();
+    let text = module("m", "1.0.0");
+    layer.file("a/package.json", &text).file("b/package.json", &text).file("plain", b"x");
+    let bytes = layer.end();
+    read_layer(&bytes[..], Encoding::Plain, &Expected::default(), &limits).unwrap();
+    assert_eq!((held.load(SeqCst), most.load(SeqCst)), (0, 2 * text.len() as u64));
+    // Also when the layer ends in the middle.
+    read_layer(&bytes[..530], Encoding::Plain, &Expected::default(), &limits).unwrap_err();
+    assert_eq!(held.load(SeqCst), 0);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kedge_analyzer::image::collect::{Collector, NewEntry};
 use kedge_analyzer::image::decode::Encoding;
-use kedge_analyzer::image::layer::{LayerError, LayerFacts};
-use kedge_analyzer::limits::{CHUNK_BYTES, ENTRIES_MAX};
+use kedge_analyzer::image::layer::{LayerError, LayerFacts, Limits};
+use kedge_analyzer::limits::CHUNK_BYTES;
 use kedge_artifact::image::{FileKind, Platform};
 use kedge_artifact::problem::Problem;
 use kedge_artifact::sbom::TargetKind;
@@ -67,7 +67,7 @@ impl ImageSource for DirectorySource {
         _layer: &'a LayerSource,
     ) -> BoxFuture<'a, Result<LayerInput, TargetError>> {
         let path = self.path.clone();
-        let walk = move |cancel: &Cancel| walk(&path, cancel);
+        let walk = move |cancel: &Cancel, limits: &Limits| walk(&path, cancel, limits);
         async { Ok(LayerInput::Walk(Box::new(walk))) }.boxed()
     }
 }
@@ -79,12 +79,12 @@ struct Walker<'a> {
     buffer: Vec<u8>,
 }
 
-fn walk(root: &Path, cancel: &Cancel) -> Result<LayerFacts, TargetError> {
+fn walk(root: &Path, cancel: &Cancel, limits: &Limits) -> Result<LayerFacts, TargetError> {
     let found = std::fs::metadata(root).map_err(TargetError::file(root))?;
     let mut walker = Walker {
         root: if found.is_dir() { root } else { root.parent().unwrap_or(root) },
         cancel,
-        collector: Collector::new(ENTRIES_MAX),
+        collector: Collector::new(limits),
         buffer: vec![0; CHUNK_BYTES],
     };
     if found.is_dir() {
@@ -93,6 +93,8 @@ fn walk(root: &Path, cancel: &Cancel) -> Result<LayerFacts, TargetError> {
         // A single file may be named through a link; what it leads to is meant.
         walker.entry(root, &found)?;
     }
+    let over = |error| TargetError::layer(0, &root.display().to_string(), error);
+    walker.collector.check().map_err(over)?;
     Ok(walker.collector.finish())
 }
 

@@ -1,8 +1,15 @@
 //! Images and archives that lie.
 
-use crate::fixture::{OCI_MANIFEST, Put, Store, gzip, layers, registry_source, run, run_layout};
+use crate::fixture::{
+    MemoryCache, OCI_MANIFEST, Put, Store, gzip, layers, options, registry_source, run, run_layout,
+};
+use kedge_analyzer::image::budget::Budget;
+use kedge_analyzer::image::layer::LayerFacts;
 use kedge_artifact::digest::Digest;
-use kedge_target::{DockerArchiveSource, OciLayoutSource};
+use kedge_target::{
+    DirectorySource, DockerArchiveSource, NoCache, OciLayoutSource, TargetError, analyze, quiet,
+};
+use std::sync::Arc;
 
 const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -154,4 +161,67 @@ async fn a_broken_layout_is_named() {
     let blob = folder.path().join("blobs/sha256").join(root.digest.hex());
     std::fs::write(blob, "{}").unwrap();
     assert_eq!(run(source()).await.unwrap_err().code(), "digest_mismatch");
+}
+
+#[tokio::test]
+async fn one_analysis_holds_no_more_than_its_budget() {
+    let tars = layers();
+    let mut store = Store::default();
+    let root = store.image(&tars, "amd64");
+    let folder = tempfile::tempdir().unwrap();
+    let path = store.layout(folder.path(), &[root.json()]);
+    let cache = Arc::new(MemoryCache::default());
+    let run = async |max: u64| {
+        let mut options = options(2);
+        options.limits.held = Budget::new(max);
+        let source = Arc::new(OciLayoutSource::new(path.clone(), None));
+        analyze(source, cache.clone(), options, quiet()).await
+    };
+    run(1 << 20).await.unwrap();
+    // Enough for each of the two layers, and not for both.
+    let enough = |facts: &LayerFacts| {
+        (0..).step_by(16).find(|max| Budget::new(*max).hold_facts(facts).is_ok()).unwrap()
+    };
+    let needs: Vec<u64> = cache.0.lock().unwrap().values().map(enough).collect();
+    assert_eq!(needs.len(), 2);
+    let max = needs.iter().sum::<u64>() - 32;
+    assert!(needs.iter().all(|need| (1..max).contains(need)), "{needs:?}");
+    let check = |error: TargetError| {
+        assert_eq!((error.code(), error.is_transient()), ("limit_exceeded", false));
+        assert!(error.to_string().contains(&format!("HELD_BYTES_MAX of {max}")), "{error}");
+    };
+    // What comes out of the cache counts as what is read; the analysis before used up nothing.
+    check(run(max).await.unwrap_err());
+    cache.0.lock().unwrap().clear();
+    check(run(max).await.unwrap_err());
+    assert!(run(1 << 20).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_directory_is_read_within_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..20 {
+        std::fs::write(folder.path().join(format!("{index}")), b"").unwrap();
+    }
+    let mut options = options(1);
+    options.limits.held = Budget::new(3000);
+    let source = Arc::new(DirectorySource::new(folder.path().to_owned()));
+    let error = analyze(source, Arc::new(NoCache), options, quiet()).await.unwrap_err();
+    assert_eq!(error.code(), "limit_exceeded");
+}
+
+#[tokio::test]
+async fn a_second_descriptor_of_a_layer_may_not_lie_about_its_size() {
+    let tar = layers().remove(0);
+    let mut store = Store::default();
+    let both = [tar.clone(), tar.clone()];
+    let config = store.put(Store::config(&both, "amd64").as_bytes(), CONFIG);
+    let layer = store.put(&gzip(&tar), GZIP_LAYER);
+    let mut other = layer.clone();
+    other.size += 1;
+    let root = store.manifest(&config, &[layer.json(), other.json()]);
+    assert_eq!(run_layout(&store, &root).await.unwrap_err().code(), "size_mismatch");
+    let root = store.manifest(&config, &[layer.json(), layer.json()]);
+    let analysis = run_layout(&store, &root).await.unwrap();
+    assert_eq!(analysis.analysis.sbom.target.layers.len(), 2);
 }

@@ -1,7 +1,7 @@
 //! Every bound of the reader of Java archives, with its reason.
 
 /// Bytes of one archive file. The largest common ones (jenkins.war, Flink) have about 120 MB.
-pub(super) const ARCHIVE_BYTES_MAX: u64 = 256 << 20;
+pub(super) const ARCHIVE_BYTES_MAX: u64 = 128 << 20;
 
 /// Archives inside archives: ear, war, jar and a shaded jar in it make four; the rest is air.
 pub(super) const NESTING_MAX: usize = 8;
@@ -16,7 +16,7 @@ pub(super) const MEMBERS_MAX: usize = 2_000_000;
 pub(super) const INFLATED_BYTES_MAX: usize = 1 << 30;
 
 /// Bytes of inflated archives that are alive at one time (one per level of nesting).
-pub(super) const LIVE_BYTES_MAX: usize = 128 << 20;
+pub(super) const LIVE_BYTES_MAX: usize = 96 << 20;
 
 /// Bytes read of `pom.properties`; real ones have about 100.
 pub(super) const PROPERTIES_BYTES_MAX: usize = 64 << 10;

@@ -1,7 +1,7 @@
 //! Every bound of the rpm reader, with its reason.
 
-/// Bytes of one database file. A full RHEL workstation has about 150 MB; images stay below 60.
-pub(super) const DATABASE_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of one database file. A full RHEL server has about 120 MB; images stay below 60.
+pub(super) const DATABASE_BYTES_MAX: u64 = 128 << 20;
 
 /// Packages of one database. The fullest workstation has under 6,000.
 pub(super) const PACKAGES_MAX: usize = 50_000;
@@ -23,7 +23,7 @@ pub(super) const PATH_BYTES_MAX: usize = 4096;
 
 /// Bytes of all paths of one database. A directory name is stored once for all its files, so a
 /// small header can describe terabytes of paths; 200,000 real files make about 16 MB.
-pub(super) const PATH_BYTES_TOTAL_MAX: usize = 128 << 20;
+pub(super) const PATH_BYTES_TOTAL_MAX: usize = 64 << 20;
 
 /// Depth of a b-tree. With 512-byte pages eight levels hold more pages than a file may have.
 pub(super) const TREE_DEPTH_MAX: u8 = 20;
