@@ -104,16 +104,14 @@ fn registry_status(error: &kedge_registry::Error) -> u16 {
 
 impl From<TargetError> for Fault {
     fn from(error: TargetError) -> Self {
-        match error {
-            TargetError::Registry(error) => error.into(),
-            other => {
-                let (code, message) = (other.code(), other.to_string());
-                if other.is_transient() {
-                    Self::passing(code, 502, message)
-                } else {
-                    Self::lasting(code, 400, message)
-                }
-            }
+        if let TargetError::Registry(error) = error {
+            return error.into();
+        }
+        let (code, message) = (error.code(), error.to_string());
+        if error.is_transient() {
+            Self::passing(code, 502, message)
+        } else {
+            Self::lasting(code, 400, message)
         }
     }
 }

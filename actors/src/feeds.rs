@@ -185,10 +185,10 @@ impl Feeds {
         let drivers = statuses_of(&dataset);
         let command = ActivateGeneration { job: None, generation: Some(generation), drivers };
         let command = Command::ActivateGeneration(Box::new(command));
-        match self.shared.handle.propose(caller, command).await? {
-            Response::Feeds(feeds) => Ok(*feeds),
-            _ => Err(Fault::lasting("internal", 500, "the command answered something else")),
+        if let Response::Feeds(feeds) = self.shared.handle.propose(caller, command).await? {
+            return Ok(*feeds);
         }
+        Err(Fault::lasting("internal", 500, "the command answered something else"))
     }
 
     /// Copies a generation file into the blob store.

@@ -79,6 +79,8 @@ pub fn role_permits(role: Role, action: &str) -> bool {
         "getEvent",
         "listSubscriptions",
         "getSubscription",
+        "listJobs",
+        "getJob",
     ];
     match role {
         Role::FullControl => {
