@@ -75,15 +75,15 @@ pub struct OwnedFiles {
 /// Adds a file name to a list while the names of one database stay in bounds; `left` starts at
 /// [`OWNED_BYTES_MAX`](crate::limits::OWNED_BYTES_MAX). `false` when there is no room.
 fn own(files: &mut Vec<String>, directory: &str, name: &str, left: &mut usize) -> bool {
-    let slash = usize::from(!directory.is_empty());
-    let bytes = directory.len() + slash + name.len();
+    let bytes = directory.len() + 1 + name.len();
     match left.checked_sub(bytes + OWNED_FILE_BYTES) {
         Some(rest) if bytes <= PATH_BYTES_MAX => *left = rest,
         // One impossible name does not end the list.
         Some(_) => return true,
         None => return false,
     }
-    files.push(if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") });
+    let slash = if directory.is_empty() { "" } else { "/" };
+    files.push([directory, slash, name].concat());
     true
 }
 

@@ -343,3 +343,23 @@ fn a_hard_link_to_a_replaced_program_is_still_the_program() {
     assert_eq!(places(std::slice::from_ref(&low)), ["/usr/bin/a"]);
     assert_eq!(places(&[low, high.facts()]), ["/usr/bin/b"]);
 }
+
+#[test]
+fn a_crate_from_elsewhere_does_not_hide_its_namesake() {
+    let mut layer = tar();
+    for name in ["a", "b", "c"] {
+        layer.file(&format!("{name}/package.json"), module("same", "1.0.0"));
+    }
+    let mut facts = LayerFacts::clone(&layer.facts());
+    for (found, origin) in facts.found.iter_mut().zip([Some("local"), None, Some("local")]) {
+        let package = &mut found.found.packages[0];
+        package.kind = kedge_artifact::package::PackageKind::Rust;
+        package.origin = origin.map(str::to_owned);
+    }
+    let analysis = squash(&image(), &[Arc::new(facts)], &SquashOptions::default()).unwrap();
+    let [one, other] = &analysis.sbom.packages[..] else { panic!("two packages") };
+    assert_ne!(one.id, other.id);
+    let mut rows = [one, other].map(|p| (p.origin.as_deref(), p.locations.len()));
+    rows.sort_unstable();
+    assert_eq!(rows, [(None, 1), (Some("local"), 2)]);
+}

@@ -1,6 +1,7 @@
 //! Every bound of the rpm reader, with its reason.
 
-/// Bytes of one database file. A full RHEL server has about 120 MB; images stay below 60.
+/// Bytes of one database file. Images stay below 60 MB; only a full workstation, with 150
+/// MB, is over it.
 pub(super) const DATABASE_BYTES_MAX: u64 = 128 << 20;
 
 /// Packages of one database. The fullest workstation has under 6,000.
