@@ -75,7 +75,7 @@ impl PartBuilder {
         }
     }
 
-    /// Adds an item. A failure is kept and given by [`GenerationBuilder::commit`], because parsers
+    /// Adds an item. A failure is kept and given by [`GenerationBuilder::commit`](super::GenerationBuilder::commit), because parsers
     /// write to a sink that cannot fail.
     pub fn add(&mut self, item: Item) {
         if self.failed.is_some() {
