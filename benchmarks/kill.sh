@@ -150,6 +150,9 @@ for round in $(seq "$rounds"); do
     '{registry: $it, registry_type: "docker_v2", registry_user: "u", registry_pass: "p-secret"}')" \
     >/dev/null
   acknowledged+=("$registry")
+  # What the last round's analysis left in the cache would make this one too short to be hit; the
+  # cache may go at any time.
+  rm -rf "$data"/cache/[0-9a-f][0-9a-f]
   expect "digest" "$digest" "$(add_image true)"
   analyses=$((analyses + 1))
   # Not the last fifth: the time varies, and a kill after the end proves nothing.
