@@ -135,7 +135,9 @@ async fn draining_gives_running_jobs_back_untried_and_takes_no_new_ones() {
     let script = Script::new();
     world.add("one").await;
     let pool = pool(&world, Waits(Arc::clone(&script)), 1).await;
-    world.until(|jobs| jobs[0].state == JobState::Leased).await;
+    // Leased and begun: a job that is given back before its first step proves less.
+    let begun = || script.started.load(Ordering::SeqCst) == 1;
+    world.until(|jobs| jobs[0].state == JobState::Leased && begun()).await;
     let drained = pool.call(Message::Drain, Some(Duration::from_secs(30)));
     // What the grace period would do in the end.
     pool.send_message(Message::DrainNow).unwrap();
